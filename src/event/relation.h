@@ -1,0 +1,33 @@
+/*
+ * relation.h: a captured table's definition, as the lake keeps it.
+ *
+ * It joins what the stream's Relation message says (oid, names, types) with what only the catalog
+ * of the source knows (nullability, primary key, enum or not).  Immutable once made; its memory is
+ * that of the arena it was made in.
+ */
+#ifndef EVENT_RELATION_H
+#define EVENT_RELATION_H
+
+#include "event/value.h"
+
+struct relation_column {
+	const char *name;
+	uint32_t type_oid;       /* PostgreSQL's */
+	int32_t type_modifier;   /* -1 when the type has none */
+	struct column_type type; /* the lake's; VALUE_NONE: not captured, the table is paused */
+	bool is_required;        /* NOT NULL */
+	bool is_key;             /* part of the primary key that identifies rows in the lake */
+};
+
+struct relation {
+	uint32_t oid;
+	uint32_t filenode; /* pg_relation_filenode when it was read; a rewrite changes it */
+	const char *namespace_name;
+	const char *name;
+	char replica_identity; /* 'd' default, 'f' full, 'i' index, 'n' nothing */
+	bool is_append;        /* no usable identity: only inserts and truncates are seen */
+	size_t column_count;
+	struct relation_column *columns;
+};
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * store.h: whole objects by path, on a local disk or in S3.
+ *
+ * An implementation embeds `struct store` as its first member.  Calls block and may come from
+ * several threads at once, except close, which comes last; one upload belongs to one thread.
+ * Paths are relative to the store's location, use '/', name no empty, "." or ".." part, and are
+ * never reused for other bytes, so everything but create is safe to repeat.
+ *
+ * An object appears whole, when its upload is finished, or not at all.
+ *
+ * Kinds: BUSY, LOST, UNCERTAIN (a finish whose answer was lost), MISSING, CONFLICT, LIMIT (full),
+ * SETUP (permission).
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/world.h"
+#include "event/lsn.h"
+
+struct store;
+struct upload;
+
+struct object_info {
+	const char *path;
+	uint64_t size_bytes;
+	micros_t modified_at;
+};
+
+struct store_ops {
+	const char *scheme; /* "file", "s3", "memory" */
+
+	/* Begin an object.  *out is the caller's until finish or abort. */
+	bool (*create)(
+		struct store *store, const char *path, struct upload **out, struct error *err);
+
+	/* size bytes from offset, appended to out; MISSING, or CORRUPT when the object is shorter. */
+	bool (*read)(struct store *store, const char *path, uint64_t offset, size_t size,
+		struct buffer *out, struct error *err);
+
+	bool (*size)(struct store *store, const char *path, uint64_t *out, struct error *err);
+
+	/* All objects whose path begins with prefix (a folder with its '/', or ""), by path. */
+	bool (*list)(struct store *store, const char *prefix, struct arena *arena,
+		struct object_info **out, size_t *count, struct error *err);
+
+	/* True also when there is no such object. */
+	bool (*remove)(struct store *store, const char *path, struct error *err);
+
+	void (*close)(struct store *store);
+};
+
+struct upload_ops {
+	bool (*write)(struct upload *upload, struct bytes data, struct error *err);
+	/* I1: durable, name included, when it returns true.  The upload is gone in either case. */
+	bool (*finish)(struct upload *upload, struct error *err);
+	void (*abort)(struct upload *upload); /* also NULL */
+};
+
+struct store {
+	const struct store_ops *ops;
+	char *location; /* absolute URI without a trailing slash: "file:///var/lib/lake" */
+};
+
+struct upload {
+	const struct upload_ops *ops;
+};
+
+bool store_create(
+	struct store *store, const char *path, struct upload **out, struct error *err) MUST_CHECK;
+bool upload_write(struct upload *upload, struct bytes data, struct error *err) MUST_CHECK;
+bool upload_finish(struct upload *upload, struct error *err) MUST_CHECK;
+void upload_abort(struct upload *upload);
+
+/* create, write and finish in one. */
+bool store_put(
+	struct store *store, const char *path, struct bytes body, struct error *err) MUST_CHECK;
+bool store_read(struct store *store, const char *path, uint64_t offset, size_t size,
+	struct buffer *out, struct error *err) MUST_CHECK;
+/* The whole object, appended to out; LIMIT beyond size_max. */
+bool store_get(struct store *store, const char *path, size_t size_max, struct buffer *out,
+	struct error *err) MUST_CHECK;
+bool store_size(
+	struct store *store, const char *path, uint64_t *out, struct error *err) MUST_CHECK;
+bool store_list(struct store *store, const char *prefix, struct arena *arena,
+	struct object_info **out, size_t *count, struct error *err) MUST_CHECK;
+bool store_remove(struct store *store, const char *path, struct error *err) MUST_CHECK;
+void store_close(struct store *store);
+
+/* Between an object's path and its absolute URI; NULL when the URI is not of this store. */
+const char *store_uri(const struct store *store, const char *path, struct arena *arena);
+const char *store_path(const struct store *store, const char *uri);
+
+/* A directory of the world, made when missing.  Temporary names live in directory/.tmp. */
+bool store_local_open(struct world *world, const char *directory, struct store **out,
+	struct error *err) MUST_CHECK;
+struct store *store_memory_open(struct world *world, const char *location);
+
+/*
+ * Wraps inner and owns it.  Before each call `strike` is asked; what it returns (ERROR_NONE for
+ * "go on") is how the call fails.  UNCERTAIN: the call is made and its answer lost.  `strike` may
+ * itself run something else first, which is how a simulation stalls a writer.
+ */
+struct store *store_faulty_open(struct store *inner,
+	enum error_kind (*strike)(void *context, const char *call, const char *path), void *context);
+
+#endif
