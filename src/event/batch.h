@@ -12,10 +12,12 @@
 #include "event/relation.h"
 #include "event/value.h"
 
+#include <assert.h>
+
 struct column {
 	struct column_type type;
-	uint8_t width;         /* column_type_width() */
-	size_t count;          /* values appended, NULLs included */
+	uint8_t width; /* column_type_width() */
+	size_t count;  /* values appended, NULLs included */
 	size_t null_count;
 	struct buffer valid;   /* one byte a value: 1 value, 0 NULL */
 	struct buffer fixed;   /* width bytes a value (zero where NULL); unused when width is 0 */
@@ -35,8 +37,28 @@ void column_reset(struct column *column);
 void column_truncate(struct column *column, size_t count); /* drop the values from count on */
 void column_append_null(struct column *column);
 void column_append_fixed(struct column *column, const void *value); /* width bytes */
-void column_append_bytes(struct column *column, struct bytes value);
 void column_append_from(struct column *to, const struct column *from, size_t row);
+
+/* Room for one more fixed-size value, which counts as appended: the caller stores it. */
+static inline void *column_push_fixed(struct column *column)
+{
+	buffer_append_u8(&column->valid, 1);
+	buffer_reserve(&column->fixed, column->width);
+	void *room = column->fixed.data + column->fixed.size;
+	column->fixed.size += column->width;
+	column->count++;
+	return room;
+}
+
+static inline void column_append_bytes(struct column *column, struct bytes value)
+{
+	assert(value.size <= UINT32_MAX - column->data.size);
+	buffer_append_u8(&column->valid, 1);
+	buffer_append_bytes(&column->data, value);
+	const uint32_t end = (uint32_t)column->data.size;
+	buffer_append(&column->offsets, &end, sizeof end);
+	column->count++;
+}
 
 static inline bool column_is_null(const struct column *column, size_t row)
 {
@@ -48,12 +70,19 @@ static inline const void *column_fixed(const struct column *column, size_t row)
 	return column->fixed.data + row * column->width;
 }
 
+/* Where a string or binary value ends in data. */
+static inline uint32_t column_end(const struct column *column, size_t row)
+{
+	const uint32_t *ends = (const uint32_t *)(const void *)column->offsets.data;
+	return ends[row];
+}
+
 /* Of a string or binary value; empty where NULL. */
 static inline struct bytes column_bytes(const struct column *column, size_t row)
 {
-	const uint32_t *ends = (const uint32_t *)(const void *)column->offsets.data;
-	uint32_t start = row ? ends[row - 1] : 0;
-	return bytes_of(column->data.data + start, ends[row] - start);
+	const uint32_t start = row ? column_end(column, row - 1) : 0;
+	const uint32_t size = column_end(column, row) - start;
+	return bytes_of(size ? column->data.data + start : NULL, size);
 }
 
 void batch_init(struct batch *batch, const struct column_type *types, size_t column_count);
