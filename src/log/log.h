@@ -3,12 +3,19 @@
  *
  * One thread appends and syncs, one reads; both may run at once.  Only what was synced is read.
  * A position is opaque, grows with every record, and stays valid over restarts; 0 is the log's
- * very beginning.
+ * very beginning.  Positions of two logs have nothing in common: log_id() tells logs apart.
+ *
+ * A reader that resumes at `needed` must know the relations that the messages there speak of: it
+ * reads from log_first() on, and of what is before `needed` takes the definitions alone
+ * (LOG_RELATION and Relation messages).  A reader that came there record by record ignores
+ * LOG_RELATION.
  *
  * I3: a receipt comes from log_sync() alone, and a source is told an LSN only with a receipt.
  *
- * Kinds: LIMIT (log.size_limit reached: stop reading the source; disk full), LOST (I/O error),
- * CORRUPT (damage other than a torn tail beyond what was ever confirmed: the lake stops).
+ * Kinds: LIMIT (log.size_limit reached: stop reading the source; disk full; nothing is lost, the
+ * same call may work later), LOST (I/O error: open the log again, what was not receipted may be
+ * gone), MISSING (a position that was released), CORRUPT (damage other than a torn tail beyond
+ * what was ever confirmed: the lake stops).
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -21,8 +28,7 @@ typedef uint64_t log_position_t;
 enum log_kind {
 	LOG_NONE = 0,
 	LOG_START,    /* a connection begins at end_lsn: half-received streams are void (I3) */
-	LOG_RELATION, /* a Relation message in force when the segment began; not in the stream here
-		       */
+	LOG_RELATION, /* a Relation message in force when the segment began, without an xid */
 	LOG_MESSAGE,  /* a message of the source as it came, Relation messages included */
 	LOG_MARK,     /* nothing of interest up to end_lsn (a keepalive) */
 };
@@ -48,7 +54,7 @@ static inline lsn_t log_receipt_lsn(const struct log_receipt *receipt)
 struct log;
 
 struct log_ops {
-	/* Buffered, not durable.  body is copied. */
+	/* Buffered, not durable.  body is copied.  Appended are START, MESSAGE and MARK. */
 	bool (*append)(struct log *log, const struct log_record *record, struct error *err);
 
 	/* Make all that was appended durable; the receipt carries the greatest end_lsn of it. */
@@ -61,7 +67,11 @@ struct log_ops {
 	/* Nothing before position will be read again (call only after a durable catalog commit). */
 	bool (*release)(struct log *log, log_position_t position, struct error *err);
 
-	log_position_t (*first)(const struct log *log); /* oldest that is still there */
+	/* True when the durable end is beyond position, at the latest after timeout. */
+	bool (*wait)(struct log *log, log_position_t position, micros_t timeout);
+
+	const char *(*id)(const struct log *log);       /* random, made with the log */
+	log_position_t (*first)(const struct log *log); /* oldest that is still there; any thread */
 	log_position_t (*end)(const struct log *log);   /* durable end; any thread */
 	lsn_t (*end_lsn)(const struct log *log);        /* greatest durable end_lsn; any thread */
 	uint64_t (*size_bytes)(const struct log *log);  /* on disk and buffered; any thread */
@@ -77,27 +87,46 @@ bool log_sync(struct log *log, struct log_receipt *out, struct error *err) MUST_
 bool log_read(struct log *log, log_position_t position, struct log_record *out, bool *found,
 	struct error *err) MUST_CHECK;
 bool log_release(struct log *log, log_position_t position, struct error *err) MUST_CHECK;
+bool log_wait(struct log *log, log_position_t position, micros_t timeout);
+const char *log_id(const struct log *log);
 log_position_t log_first(const struct log *log);
 log_position_t log_end(const struct log *log);
 lsn_t log_end_lsn(const struct log *log);
 uint64_t log_size_bytes(const struct log *log);
 void log_close(struct log *log);
 
-/* Wait until the durable end is beyond position, at most timeout; true when it is. */
-bool log_wait(struct log *log, log_position_t position, micros_t timeout);
+/*
+ * What a log knows of its messages: which of them define relations, so that a log whose beginning
+ * was released can still be read.  The rest is opaque to it.
+ */
+struct log_codec {
+	const char *name; /* written to, and checked in, every segment's head */
+	void *(*open)(void);
+	/* See a record, in order; a START voids what was half received. */
+	void (*observe)(void *state, enum log_kind kind, struct bytes body);
+	/* Call emit with each definition in force, in the form of a LOG_RELATION body. */
+	void (*definitions)(
+		void *state, void (*emit)(void *context, struct bytes body), void *context);
+	void (*close)(void *state);
+};
+extern const struct log_codec log_codec_pgoutput;
 
 struct segment_options {
-	const char *lake_id;         /* written to, and checked in, every segment's head */
-	uint64_t segment_size_bytes; /* a new segment begins beyond it (log.segment_size) */
-	uint64_t size_limit_bytes;   /* append fails with LIMIT beyond it (log.size_limit) */
-	lsn_t confirmed_lsn;         /* the source or the lake ever heard this: a log that ends
-				      * before it is CORRUPT, not torn; 0 for a new log */
-	log_position_t needed;       /* the lake resumes here: must be in the log, or MISSING */
+	const char *lake_id; /* written to, and checked in, every segment's head; < 40 bytes */
+	const struct log_codec *codec; /* NULL: the messages define nothing */
+	uint64_t segment_size_bytes;   /* a new segment begins beyond it (log.segment_size) */
+	uint64_t size_limit_bytes;     /* append fails with LIMIT beyond it (log.size_limit) */
+	lsn_t confirmed_lsn;           /* the source or the lake ever heard this: a log that ends
+					* before it is CORRUPT, not torn; 0 for a new log */
+	log_position_t needed;         /* the lake resumes here: must be in the log, or MISSING */
+	const char *needed_log_id;     /* the log that `needed` is of; another log's is not looked
+					* for; NULL: this one */
 };
 
 /*
  * The segment log in a directory of its own, made when missing.  A torn tail beyond confirmed_lsn
- * is cut; anything else that is damaged or missing is CORRUPT and nothing is changed.
+ * is cut; anything else that is damaged is CORRUPT, `needed` or a whole log that is not there is
+ * MISSING, another lake's log is SETUP, a later format UNSUPPORTED, and nothing is changed.
  */
 bool log_segment_open(struct world *world, const char *directory,
 	const struct segment_options *options, struct log **out, struct error *err) MUST_CHECK;
