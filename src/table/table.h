@@ -1,0 +1,152 @@
+/*
+ * table.h: one Iceberg table, open for writing by this process (D2).
+ *
+ * Between two commits a table gathers a delta: new data files, deleted rows of files, perhaps a
+ * truncation, and files folded into others.  table_prepare() writes what is missing (deletes,
+ * manifests, manifest list, metadata) and yields the pointer swap for the catalog; after the
+ * catalog's commit table_accept() makes the delta the table's state.  A delta that is not to be
+ * committed is given up with table_abandon() and table_close(); the table is then loaded afresh.
+ *
+ * I1: when table_prepare() returns true, every object that the new metadata names is durable.
+ * I7: a data file has at most one delete file, replaced by its successor; equality deletes are
+ * never written.  Files are named in memory by an id that lives as long as the struct table.
+ *
+ * One thread.  Kinds: those of the store; CORRUPT (metadata or files that break their format);
+ * CONFLICT (from table_rebase: somebody else changed the rows); UNSUPPORTED (metadata that walberg
+ * does not write on: another format version, partitions, equality deletes, an evolved schema).
+ */
+#ifndef TABLE_TABLE_H
+#define TABLE_TABLE_H
+
+#include "catalog/catalog.h"
+#include "event/batch.h"
+#include "iceberg/metadata.h"
+#include "store/store.h"
+
+struct table;
+
+struct table_options {
+	int zstd_level;
+	uint64_t file_size_target_bytes; /* of a data file */
+	uint32_t row_group_rows;
+	const char *lake_id; /* into each version's summary */
+};
+
+/* Everything borrowed lives as long as the table. */
+bool table_create(struct world *world, struct store *store, const struct table_options *options,
+	const struct relation *relation, struct table **out, struct error *err) MUST_CHECK;
+
+/*
+ * Reads metadata, manifests of all versions (to know which objects are still named), and the
+ * deleted positions of the current one.  UNSUPPORTED when the schema is not the relation's.
+ */
+bool table_load(struct world *world, struct store *store, const struct table_options *options,
+	const struct relation *relation, const char *metadata_location, struct table **out,
+	struct error *err) MUST_CHECK;
+
+void table_close(struct table *table); /* also NULL; leaves every object where it is */
+
+const struct relation *table_relation(const struct table *table);
+uint64_t table_row_count(const struct table *table); /* live rows, the delta included */
+size_t table_file_count(const struct table *table);  /* live data files, the delta included */
+const char *table_metadata_location(const struct table *table); /* "" before the first commit */
+
+/*
+ * Feed all live rows of all files to `rows`: batches with the named columns (indices into the
+ * relation's columns), each row's file and position in the file.  For rebuilding a key index.
+ */
+struct table_rows {
+	uint32_t file;
+	const struct batch *batch;
+	const uint32_t *positions; /* row i of the batch is at positions[i] in the file */
+};
+bool table_scan(struct table *table, const int *columns, size_t column_count,
+	bool (*rows)(void *context, const struct table_rows *rows, struct error *err),
+	void *context, struct error *err) MUST_CHECK;
+
+/* --- the delta --- */
+
+/* The id that the next file of table_write() will have: rows can be indexed before it is written.
+ */
+uint32_t table_next_file(const struct table *table);
+
+/*
+ * Write rows (those listed, ascending; all when rows is NULL) as one new data file: row i of the
+ * list is at position i.  Not visible before a commit.
+ */
+bool table_write(struct table *table, const struct batch *batch, const uint32_t *rows,
+	size_t row_count, struct error *err) MUST_CHECK;
+
+/*
+ * As table_write(), for many batches into files of the target size, until table_append_end(); no
+ * other write may come between.  The batch's rows stand one after the other from *position on.
+ */
+bool table_append(struct table *table, const struct batch *batch, uint32_t *file,
+	uint32_t *position, struct error *err) MUST_CHECK;
+bool table_append_end(struct table *table, struct error *err) MUST_CHECK;
+
+/* The row is gone.  It must be live. */
+void table_delete(struct table *table, uint32_t file, uint32_t position);
+
+/* Every row written so far is gone, at the cost of metadata only. */
+void table_truncate(struct table *table);
+
+bool table_has_delta(const struct table *table);
+
+/*
+ * Fold small and much-deleted files into bigger ones, as part of the delta, with at most
+ * rows_max rows rewritten.  Each moved batch (all columns) is reported with its new place, so
+ * that the owner of the key index can follow.
+ */
+bool table_fold(struct table *table, uint64_t rows_max,
+	bool (*moved)(void *context, const struct table_rows *rows, struct error *err),
+	void *context, struct error *err) MUST_CHECK;
+
+/* --- the commit --- */
+
+struct table_prepare {
+	lsn_t position;           /* of the source: in the version's summary (I5) */
+	int64_t timestamp_ms;     /* the same for all tables of a commit (I5) */
+	int64_t expire_before_ms; /* versions are kept from the newest one at or before this on */
+	micros_t removal_at;      /* not_before of objects that no version names any more */
+};
+
+/* True when versions older than expire_before_ms are there to be expired. */
+bool table_can_expire(const struct table *table, int64_t expire_before_ms);
+
+/*
+ * What the catalog is to swap, and the objects that no version names once it has.  Everything is
+ * in the arena.  Without a delta only old versions are expired and no version is made.
+ */
+struct table_prepared {
+	const char *metadata_location;
+	const char *base_location; /* "" for a new table */
+	int64_t snapshot_id;       /* of the new version; 0 when none was made */
+	size_t removal_count;
+	const struct removal *removals;
+};
+bool table_prepare(struct table *table, const struct table_prepare *options, struct arena *arena,
+	struct table_prepared *out, struct error *err) MUST_CHECK;
+
+/*
+ * I2: the catalog's pointer was another.  When the table at that location still has the version
+ * and the schema that the delta was built on (somebody changed properties, tags,
+ * documentation), write the prepared commit on top of it; else CONFLICT.
+ */
+bool table_rebase(struct table *table, const char *metadata_location, struct arena *arena,
+	struct table_prepared *out, struct error *err) MUST_CHECK;
+
+/* The catalog has committed what table_prepare() or table_rebase() yielded. */
+void table_accept(struct table *table);
+
+/* Paths of all objects written since the last accept, for removal once they are not needed. */
+void table_abandon(struct table *table, struct arena *arena, const char ***paths, size_t *count);
+
+/* Every path in the store that a version, or the metadata log, names; for finding orphans. */
+void table_named_paths(
+	const struct table *table, struct arena *arena, const char ***paths, size_t *count);
+
+/* Folder of a table's objects in the store: "public/orders/"; names are percent-encoded. */
+const char *table_folder(const char *namespace_name, const char *name, struct arena *arena);
+
+#endif
