@@ -1,5 +1,5 @@
 #include "base/test.h"
-#include "base/world.h"
+#include "base/world_sim.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -157,6 +157,15 @@ static void check_world(struct world *world, const char *root)
 TEST(the_machine_keeps_the_contract_of_a_world)
 {
 	check_world(world_posix(), test_directory());
+}
+
+TEST(the_simulation_keeps_the_contract_of_a_world)
+{
+	struct world *world = world_sim_open(test_seed());
+	struct error err;
+	CHECK_OK(world_make_directories(world, "/root", &err), &err);
+	check_world(world, "/root");
+	world_sim_close(world);
 }
 
 TEST(a_full_disk_is_a_limit_with_a_hint)
