@@ -32,13 +32,14 @@ struct table_options {
 	const char *lake_id; /* into each version's summary */
 };
 
-/* Everything borrowed lives as long as the table. */
+/* A table that is not in the catalog yet.  Everything borrowed lives as long as the table. */
 bool table_create(struct world *world, struct store *store, const struct table_options *options,
 	const struct relation *relation, struct table **out, struct error *err) MUST_CHECK;
 
 /*
  * Reads metadata, manifests of all versions (to know which objects are still named), and the
- * deleted positions of the current one.  UNSUPPORTED when the schema is not the relation's.
+ * deleted positions of the current one.  UNSUPPORTED when the schema is not the relation's;
+ * CONFLICT when the current version is not walberg's and has other rows than walberg's newest.
  */
 bool table_load(struct world *world, struct store *store, const struct table_options *options,
 	const struct relation *relation, const char *metadata_location, struct table **out,
@@ -50,6 +51,9 @@ const struct relation *table_relation(const struct table *table);
 uint64_t table_row_count(const struct table *table); /* live rows, the delta included */
 size_t table_file_count(const struct table *table);  /* live data files, the delta included */
 const char *table_metadata_location(const struct table *table); /* "" before the first commit */
+
+/* That the newest walberg version under the current one records (I2); 0 when there is none. */
+lsn_t table_position(const struct table *table);
 
 /*
  * Feed all live rows of all files to `rows`: batches with the named columns (indices into the
@@ -72,14 +76,16 @@ uint32_t table_next_file(const struct table *table);
 
 /*
  * Write rows (those listed, ascending; all when rows is NULL) as one new data file: row i of the
- * list is at position i.  Not visible before a commit.
+ * list is at position i.  Not visible before a commit.  Without rows nothing is written and no id
+ * is taken.  After a failure the delta is as it was before.
  */
 bool table_write(struct table *table, const struct batch *batch, const uint32_t *rows,
 	size_t row_count, struct error *err) MUST_CHECK;
 
 /*
  * As table_write(), for many batches into files of the target size, until table_append_end(); no
- * other write may come between.  The batch's rows stand one after the other from *position on.
+ * other write, scan or fold may come between, deletions may.  The batch's rows stand one after the
+ * other from *position on, all in *file.  After a failure the delta is lost: abandon the table.
  */
 bool table_append(struct table *table, const struct batch *batch, uint32_t *file,
 	uint32_t *position, struct error *err) MUST_CHECK;
@@ -95,8 +101,9 @@ bool table_has_delta(const struct table *table);
 
 /*
  * Fold small and much-deleted files into bigger ones, as part of the delta, with at most
- * rows_max rows rewritten.  Each moved batch (all columns) is reported with its new place, so
- * that the owner of the key index can follow.
+ * rows_max rows rewritten.  Each moved batch (all columns, live rows only) is reported with its
+ * new place, so that the owner of the key index can follow.  Files of this very delta are folded
+ * only when it has several.  After a failure the delta is lost: abandon the table.
  */
 bool table_fold(struct table *table, uint64_t rows_max,
 	bool (*moved)(void *context, const struct table_rows *rows, struct error *err),
@@ -115,8 +122,13 @@ struct table_prepare {
 bool table_can_expire(const struct table *table, int64_t expire_before_ms);
 
 /*
- * What the catalog is to swap, and the objects that no version names once it has.  Everything is
- * in the arena.  Without a delta only old versions are expired and no version is made.
+ * What the catalog is to swap, and the objects that no version names once it has (those among them
+ * that this delta wrote in vain).  Everything is in the arena.  Without a delta only old versions
+ * are expired and no version is made, except that a new table always gets its first; when there is
+ * nothing to do at all, metadata_location is base_location.
+ *
+ * After a failure, or when the catalog is not asked, it may be called again, and the delta may
+ * still grow before that; it may not between a success and its table_accept().
  */
 struct table_prepared {
 	const char *metadata_location;
