@@ -7,7 +7,7 @@
 #include <time.h>
 
 enum {
-	FLUSH_SIZE = 4 << 20, /* written, not synced, when so much waits for a sync */
+	FLUSH_SIZE_MAX = 4 << 20, /* written, not synced, when so much waits for a sync */
 };
 #define NO_GROUP SIZE_MAX
 
@@ -170,7 +170,7 @@ static bool segment_append(struct log *base, const struct log_record *record, st
 	struct segment_log *log = segment_log_of(base);
 	if (!check_broken(log, err) || !check_limits(log, record, err))
 		return false;
-	if (log->buffer.size >= FLUSH_SIZE && !flush(log, err))
+	if (log->buffer.size >= log->flush_size_bytes && !flush(log, err))
 		return false;
 	if (log->group_offset == NO_GROUP && !begin_group(log, err))
 		return false;
@@ -441,6 +441,9 @@ static struct segment_log *segment_log_new(
 	log->directory = memory_allocate(strlen(directory) + 1, 1);
 	memcpy(log->directory, directory, strlen(directory));
 	log->segment_size_bytes = options->segment_size_bytes;
+	log->flush_size_bytes = options->segment_size_bytes < FLUSH_SIZE_MAX
+					? (size_t)options->segment_size_bytes
+					: FLUSH_SIZE_MAX;
 	log->size_limit_bytes = options->size_limit_bytes;
 	log->codec = options->codec;
 	log->codec_state = log->codec != NULL ? log->codec->open() : NULL;

@@ -51,6 +51,7 @@ struct segment_log {
 	char *directory;
 	uint64_t segment_size_bytes;
 	uint64_t size_limit_bytes;
+	size_t flush_size_bytes;
 	const struct log_codec *codec;
 	struct segment_head head; /* as the next segment's, but for its position and LSN */
 

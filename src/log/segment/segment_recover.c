@@ -19,6 +19,7 @@ struct scan {
 	log_position_t file_end;       /* of the segment being verified */
 	log_position_t position;       /* everything before is whole */
 	log_position_t durable_before; /* of the last group: what follows was perhaps not synced */
+	bool is_observed;              /* the segment's records tell what is in force at the end */
 	bool is_torn;                  /* at position, in the last segment */
 	bool is_head_torn;             /* the last segment has not even a head */
 	bool is_needed_found;
@@ -119,7 +120,6 @@ static bool scan_head(struct scan *scan, size_t index, struct error *err)
 static bool scan_records(struct scan *scan, log_position_t position, log_position_t end,
 	bool *is_whole, struct error *err)
 {
-	struct segment_log *log = scan->log;
 	lsn_t end_lsn = scan->end_lsn;
 	*is_whole = false;
 	while (position < end) {
@@ -131,8 +131,6 @@ static bool scan_records(struct scan *scan, log_position_t position, log_positio
 		if (item != ITEM_RECORD)
 			return true;
 		note_position(scan, position);
-		if (log->codec != NULL)
-			log->codec->observe(log->codec_state, record.kind, record.body);
 		if (record.end_lsn > end_lsn)
 			end_lsn = record.end_lsn;
 		position = record.next;
@@ -140,6 +138,25 @@ static bool scan_records(struct scan *scan, log_position_t position, log_positio
 	*is_whole = position == end;
 	if (*is_whole)
 		scan->end_lsn = end_lsn;
+	return true;
+}
+
+/* A second pass, over a whole group: the definitions in a torn one are not in force. */
+static bool observe_records(
+	struct scan *scan, log_position_t position, log_position_t end, struct error *err)
+{
+	const struct log_codec *codec = scan->log->codec;
+	while (codec != NULL && scan->is_observed && position < end) {
+		struct group_head none;
+		struct log_record record;
+		enum segment_item item;
+		if (!cursor_item(&scan->cursor, position, end, &none, &record, &item, err))
+			return false;
+		if (item != ITEM_RECORD)
+			return error_set(err, ERROR_LOST, "the log changed while opening");
+		codec->observe(scan->log->codec_state, record.kind, record.body);
+		position = record.next;
+	}
 	return true;
 }
 
@@ -159,6 +176,8 @@ static bool scan_group(struct scan *scan, bool *is_whole, struct error *err)
 		return false;
 	if (!*is_whole)
 		return true;
+	if (!observe_records(scan, start, end, err))
+		return false;
 	note_position(scan, start);
 	note_position(scan, end);
 	scan->durable_before = group.durable_before;
@@ -192,6 +211,7 @@ static bool scan_segment(struct scan *scan, size_t index, struct error *err)
 		return segment_damage(scan->log->directory, scan->firsts[index - 1], scan->position,
 			"is cut short, or the next one is missing: it ends", err);
 	scan->file_end = first + size;
+	scan->is_observed = index + 2 >= scan->count; /* the last may have but a torn head */
 	if (!scan_head(scan, index, err))
 		return false;
 	return scan->is_head_torn || scan_groups(scan, index, err);
