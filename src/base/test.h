@@ -25,6 +25,8 @@
 #include "base/arena.h"
 
 #include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 struct test {
 	const char *file;
@@ -35,7 +37,12 @@ struct test {
 };
 
 void test_register(struct test *test);
+#ifndef WALBERG_FUZZ
 _Noreturn void test_fail(const char *file, int line, const char *format, ...) PRINTF_LIKE(3, 4);
+#else /* the fuzzer keeps the input of a program that aborts */
+#define test_fail(file, line, ...)                                                                 \
+	(fprintf(stderr, "%s:%d: ", (file), (line)), fprintf(stderr, __VA_ARGS__), abort())
+#endif
 _Noreturn void test_skip(const char *why); /* loud; a failure when CI is set in the environment */
 
 /* The seed of this run: from WALBERG_SEED, else random; printed with every failure. */
@@ -79,7 +86,8 @@ const char *test_directory(void);
 	do {                                                                                       \
 		const char *a_ = (actual), *e_ = (expected);                                       \
 		if (strcmp(a_, e_) != 0)                                                           \
-			test_fail(__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #actual, a_, e_); \
+			test_fail(                                                                 \
+				__FILE__, __LINE__, "%s is \"%s\", not \"%s\"", #actual, a_, e_);  \
 	} while (0)
 
 #ifdef WALBERG_FUZZ
