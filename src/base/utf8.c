@@ -23,10 +23,19 @@ size_t utf8_sequence_size(struct bytes text)
 	return size;
 }
 
+static bool is_ascii_word(const uint8_t *at)
+{
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	return (word & UINT64_C(0x8080808080808080)) == 0;
+}
+
 bool utf8_is_valid(struct bytes text)
 {
 	while (text.size > 0) {
-		const size_t size = utf8_sequence_size(text);
+		/* Most text is ASCII, and every row has some: a word at a time. */
+		const bool is_ascii = text.size >= 8 && is_ascii_word(text.data);
+		const size_t size = is_ascii ? 8 : utf8_sequence_size(text);
 		if (size == 0)
 			return false;
 		text = bytes_of(text.data + size, text.size - size);

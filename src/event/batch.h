@@ -50,14 +50,20 @@ static inline void *column_push_fixed(struct column *column)
 	return room;
 }
 
-static inline void column_append_bytes(struct column *column, struct bytes value)
+/* What was appended to data since the last value becomes a value: for those who write in place. */
+static inline void column_finish_bytes(struct column *column)
 {
-	assert(value.size <= UINT32_MAX - column->data.size);
-	buffer_append_u8(&column->valid, 1);
-	buffer_append_bytes(&column->data, value);
+	assert(column->data.size <= UINT32_MAX);
 	const uint32_t end = (uint32_t)column->data.size;
+	buffer_append_u8(&column->valid, 1);
 	buffer_append(&column->offsets, &end, sizeof end);
 	column->count++;
+}
+
+static inline void column_append_bytes(struct column *column, struct bytes value)
+{
+	buffer_append_bytes(&column->data, value);
+	column_finish_bytes(column);
 }
 
 static inline bool column_is_null(const struct column *column, size_t row)
