@@ -285,12 +285,14 @@ bool session_ask(struct session *session, const char *sql, size_t value_count,
 	result->statement = statement;
 	session->has_open_result = true;
 
-	assert(duckdb_nparams(statement) == value_count);
-	bool ok = true;
+	bool has_values = duckdb_nparams(statement) == value_count;
+	bool ok = has_values;
 	for (size_t i = 0; ok && i < value_count; i++)
 		ok = duckdb_bind_varchar_length(statement, i + 1, (const char *)values[i].data,
 			     values[i].size) == DUCKDB_SUCCESS;
-	if (!ok)
+	if (!has_values)
+		error_set(err, ERROR_UNSUPPORTED, "parameters have no value here");
+	else if (!ok)
 		error_set(err, ERROR_UNSUPPORTED, "DuckDB refuses text that is not UTF-8");
 	else if (duckdb_execute_prepared(statement, &result->rows) != DUCKDB_SUCCESS)
 		ok = fail(session, duckdb_result_error_type(&result->rows),
