@@ -207,8 +207,10 @@ static bool open_locked(struct sim *sim, const char *path, enum file_mode mode, 
 	} else if (node != NULL && node->is_directory) {
 		error_set(err, ERROR_SETUP, "\"%s\" is a directory", path);
 	} else {
-		if (node == NULL)
+		if (node == NULL) {
 			node = disk_create(&sim->disk, directory, name, false);
+			node->modified_at = sim->now;
+		}
 		*out = file_new(sim, node, path, mode);
 		ok = true;
 	}

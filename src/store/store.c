@@ -1,0 +1,136 @@
+#include "store/store.h"
+
+#include <assert.h>
+
+/* Relative, '/' between parts, no part empty or "." or "..": nothing outside can be named. */
+static bool path_is_valid(const char *path)
+{
+	for (;;) {
+		const size_t size = strcspn(path, "/");
+		if (size == 0 || (size == 1 && path[0] == '.') ||
+			(size == 2 && path[0] == '.' && path[1] == '.'))
+			return false;
+		if (path[size] == '\0')
+			return true;
+		path += size + 1;
+	}
+}
+
+static bool fail(const struct store *store, const char *verb, const char *path, struct error *err)
+{
+	if (err->kind == ERROR_LIMIT && err->hint[0] == '\0')
+		error_hint(err, "Free space where \"%s\" lies.", store->location);
+	return error_context(err, "%s \"%s\" in \"%s\"", verb, path, store->location);
+}
+
+bool store_create(struct store *store, const char *path, struct upload **out, struct error *err)
+{
+	assert(path_is_valid(path));
+	*out = NULL;
+	return store->ops->create(store, path, out, err) || fail(store, "creating", path, err);
+}
+
+bool upload_write(struct upload *upload, struct bytes data, struct error *err)
+{
+	return upload->ops->write(upload, data, err);
+}
+
+bool upload_finish(struct upload *upload, struct error *err)
+{
+	return upload->ops->finish(upload, err);
+}
+
+void upload_abort(struct upload *upload)
+{
+	if (upload != NULL)
+		upload->ops->abort(upload);
+}
+
+bool store_put(struct store *store, const char *path, struct bytes body, struct error *err)
+{
+	struct upload *upload;
+	if (!store_create(store, path, &upload, err))
+		return false;
+	if (!upload_write(upload, body, err)) {
+		upload_abort(upload);
+		return fail(store, "writing", path, err);
+	}
+	return upload_finish(upload, err) || fail(store, "writing", path, err);
+}
+
+bool store_read(struct store *store, const char *path, uint64_t offset, size_t size,
+	struct buffer *out, struct error *err)
+{
+	assert(path_is_valid(path));
+	return store->ops->read(store, path, offset, size, out, err) ||
+	       fail(store, "reading", path, err);
+}
+
+bool store_size(struct store *store, const char *path, uint64_t *out, struct error *err)
+{
+	assert(path_is_valid(path));
+	return store->ops->size(store, path, out, err) || fail(store, "looking for", path, err);
+}
+
+bool store_get(struct store *store, const char *path, size_t size_max, struct buffer *out,
+	struct error *err)
+{
+	uint64_t size;
+	if (!store_size(store, path, &size, err))
+		return false;
+	if (size > size_max) {
+		error_set(err, ERROR_LIMIT, "\"%s\" is %llu bytes large, at most %zu are read",
+			path, (unsigned long long)size, size_max);
+		return fail(store, "reading", path, err);
+	}
+	return store_read(store, path, 0, (size_t)size, out, err);
+}
+
+bool store_list(struct store *store, const char *prefix, struct arena *arena,
+	struct object_info **out, size_t *count, struct error *err)
+{
+	*out = NULL;
+	*count = 0;
+	return store->ops->list(store, prefix, arena, out, count, err) ||
+	       fail(store, "listing", prefix, err);
+}
+
+bool store_remove(struct store *store, const char *path, struct error *err)
+{
+	assert(path_is_valid(path));
+	return store->ops->remove(store, path, err) || fail(store, "removing", path, err);
+}
+
+void store_close(struct store *store)
+{
+	if (store != NULL)
+		store->ops->close(store);
+}
+
+const char *store_uri(const struct store *store, const char *path, struct arena *arena)
+{
+	assert(path_is_valid(path));
+	return arena_format(arena, "%s/%s", store->location, path);
+}
+
+/* Java writes "file:/lake" as well as "file:///lake". */
+static const char *after_file_scheme(const char *uri)
+{
+	if (strncmp(uri, "file:/", 6) != 0)
+		return uri;
+	uri += 5;
+	return strncmp(uri, "///", 3) == 0 ? uri + 2 : uri;
+}
+
+const char *store_path(const struct store *store, const char *uri)
+{
+	const char *location = after_file_scheme(store->location);
+	const char *rest = after_file_scheme(uri);
+	if ((rest == uri) != (location == store->location))
+		return NULL;
+	const size_t size = strlen(location);
+	if (strncmp(rest, location, size) != 0 || rest[size] != '/')
+		return NULL;
+	rest += size + 1;
+	return path_is_valid(rest) ? rest : NULL;
+}
