@@ -131,6 +131,9 @@ struct metadata_options {
 /* A new table without a snapshot: unpartitioned, unsorted, schema id 0.  Copies everything. */
 struct metadata *metadata_new(const struct metadata_options *options, struct arena *arena);
 
+/* All of it in the arena; nothing is shared with metadata. */
+struct metadata *metadata_copy(const struct metadata *metadata, struct arena *arena);
+
 const struct snapshot *metadata_find_snapshot(const struct metadata *metadata, int64_t id);
 const struct snapshot *metadata_parent(const struct metadata *metadata,
 	const struct snapshot *snapshot); /* NULL: none, or expired */

@@ -8,10 +8,8 @@
 #ifndef ICEBERG_SCHEMA_H
 #define ICEBERG_SCHEMA_H
 
-#include "base/buffer.h"
+#include "base/json.h"
 #include "event/relation.h"
-
-#include <jansson.h>
 
 struct schema_field {
 	int32_t id; /* from 1, never used again */

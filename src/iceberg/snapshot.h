@@ -9,10 +9,8 @@
 #ifndef ICEBERG_SNAPSHOT_H
 #define ICEBERG_SNAPSHOT_H
 
-#include "base/buffer.h"
+#include "base/json.h"
 #include "event/lsn.h"
-
-#include <jansson.h>
 
 #define SUMMARY_POSITION "walberg.position" /* lsn_format() */
 #define SUMMARY_LAKE "walberg.lake"         /* the lake's id */
@@ -51,7 +49,6 @@ struct snapshot {
 	struct kept_members other;
 };
 
-void snapshot_encode(const struct snapshot *snapshot, struct buffer *out);
 bool snapshot_decode(
 	json_t *json, struct arena *arena, struct snapshot *out, struct error *err) MUST_CHECK;
 struct snapshot snapshot_copy(const struct snapshot *snapshot, struct arena *arena);

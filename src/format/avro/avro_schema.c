@@ -1,9 +1,9 @@
 #include "format/avro/avro_schema.h"
 
-#include <jansson.h>
-#include <stdlib.h>
+#include "base/json.h"
 
 enum {
+	JSON_SIZE_MAX = 16 * 1024 * 1024,
 	DEPTH_MAX = 32,    /* of the schema, and of a value of a recursive type */
 	WEIGHT_MAX = 4096, /* a manifest of a table with 100 partition fields has about 250 */
 };
@@ -232,11 +232,9 @@ static const struct avro_type *parse_type(struct parser *parser, json_t *json, i
 bool avro_schema_decode(
 	struct bytes json, struct arena *arena, const struct avro_type **out, struct error *err)
 {
-	json_error_t problem;
-	json_t *root = json_loadb((const char *)json.data, json.size,
-		JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
-	if (root == NULL)
-		return error_set(err, ERROR_CORRUPT, "Avro schema is not JSON: %s", problem.text);
+	json_t *root;
+	if (!json_parse(json, JSON_SIZE_MAX, &root, err))
+		return error_context(err, "reading an Avro schema");
 	struct parser parser = { .arena = arena, .err = err };
 	*out = parse_type(&parser, root, 0);
 	json_decref(root);
