@@ -1,0 +1,93 @@
+#include "source/source.h"
+
+#include <assert.h>
+
+bool source_inspect(
+	struct source *source, struct arena *arena, struct source_state *out, struct error *err)
+{
+	*out = (struct source_state){ 0 };
+	if (!source->ops->inspect(source, arena, out, err))
+		return error_context(err, "looking at the source");
+	return true;
+}
+
+bool source_publish(
+	struct source *source, const struct relation *relations, size_t count, struct error *err)
+{
+	if (!source->ops->publish(source, relations, count, err))
+		return error_context(err, "publishing the tables of the source");
+	return true;
+}
+
+bool source_open_snapshot(
+	struct source *source, bool is_lake_slot, struct source_snapshot **out, struct error *err)
+{
+	*out = NULL;
+	if (!source->ops->open_snapshot(source, is_lake_slot, out, err))
+		return error_context(err, "taking a snapshot of the source");
+	assert((*out)->lsn != 0);
+	return true;
+}
+
+bool source_start(struct source *source, lsn_t lsn, struct error *err)
+{
+	char text[LSN_TEXT_SIZE];
+	if (!source->ops->start(source, lsn, err))
+		return error_context(err, "starting the stream at %s", lsn_format(lsn, text));
+	return true;
+}
+
+bool source_receive(
+	struct source *source, micros_t timeout, struct source_message *out, struct error *err)
+{
+	assert(timeout >= 0);
+	*out = (struct source_message){ 0 };
+	if (!source->ops->receive(source, timeout, out, err))
+		return error_context(err, "receiving changes");
+	return true;
+}
+
+bool source_confirm(struct source *source, const struct log_receipt *receipt, struct error *err)
+{
+	char text[LSN_TEXT_SIZE];
+	if (!source->ops->confirm(source, receipt, err))
+		return error_context(
+			err, "confirming %s", lsn_format(log_receipt_lsn(receipt), text));
+	return true;
+}
+
+bool source_drop(struct source *source, struct error *err)
+{
+	if (!source->ops->drop(source, err))
+		return error_context(err, "removing slot and publications from the source");
+	return true;
+}
+
+void source_close(struct source *source)
+{
+	if (source != NULL)
+		source->ops->close(source);
+}
+
+bool source_snapshot_open_table(
+	struct source_snapshot *snapshot, const struct relation *relation, struct error *err)
+{
+	if (!snapshot->ops->open_table(snapshot, relation, err))
+		return error_context(
+			err, "opening \"%s.%s\"", relation->namespace_name, relation->name);
+	return true;
+}
+
+bool source_snapshot_next(struct source_snapshot *snapshot, struct bytes *chunk, struct error *err)
+{
+	*chunk = (struct bytes){ 0 };
+	if (!snapshot->ops->next(snapshot, chunk, err))
+		return error_context(err, "reading rows of the snapshot");
+	return true;
+}
+
+void source_snapshot_close(struct source_snapshot *snapshot)
+{
+	if (snapshot != NULL)
+		snapshot->ops->close(snapshot);
+}
