@@ -137,6 +137,10 @@ struct table_prepared {
 	size_t removal_count;
 	const struct removal *removals;
 };
+/*
+ * May be asked again before table_accept(), with other options: what was written for the first
+ * answer is then given up.  A new table without rows gets metadata without a version.
+ */
 bool table_prepare(struct table *table, const struct table_prepare *options, struct arena *arena,
 	struct table_prepared *out, struct error *err) MUST_CHECK;
 
