@@ -1,0 +1,57 @@
+/* apply_internal.h: what the files of apply/ share. */
+#ifndef APPLY_APPLY_INTERNAL_H
+#define APPLY_APPLY_INTERNAL_H
+
+#include "apply/apply.h"
+#include "format/pgoutput/pgoutput.h"
+
+struct transactions; /* transaction.c: which records belong to which open transaction */
+
+struct apply {
+	struct apply_options options;
+	struct apply_position position;
+	struct transactions *transactions;
+	struct arena message_arena; /* of one decoded message */
+	size_t table_count;
+	struct apply_table **tables;
+};
+
+/* NULL when it is not a table of this apply. */
+struct apply_table *apply_find_oid(const struct apply *apply, uint32_t oid);
+
+/* --- rows.c: the rows of one table --- */
+
+struct apply_rows *rows_open(struct world *world, const struct relation *relation);
+void rows_close(struct apply_rows *rows);
+const struct relation *rows_relation(const struct apply_rows *rows);
+uint64_t rows_pending_bytes(const struct apply_rows *rows);
+
+/* False: this change cannot be applied exactly, which fails the table; *why names the key. */
+bool rows_change(struct apply_table *table, const struct pgoutput_message *message,
+	struct error *why) MUST_CHECK;
+void rows_truncate(struct apply_table *table);
+
+/* Write the waiting rows to a file. */
+bool rows_write(struct apply_table *table, struct error *err) MUST_CHECK;
+bool rows_fold(struct apply_table *table, uint64_t rows_max, struct error *err) MUST_CHECK;
+bool rows_build_index(struct apply_table *table, struct error *err) MUST_CHECK;
+bool rows_copy(struct apply_table *table, struct bytes chunk, struct error *err) MUST_CHECK;
+bool rows_copy_end(struct apply_table *table, struct error *err) MUST_CHECK;
+uint64_t rows_copied(const struct apply_rows *rows);
+
+/* --- definition.c --- */
+
+/* True when a Relation message still says what the relation was captured as; else *err says how. */
+bool definition_check(const struct relation *relation, const struct pgoutput_relation *seen,
+	struct error *err) MUST_CHECK;
+
+/* --- transaction.c --- */
+
+struct transactions *transactions_open(void);
+void transactions_close(struct transactions *transactions);
+
+/* Apply the changes of one transaction, in log order, to the tables. */
+bool transaction_apply_message(struct apply *apply, const struct pgoutput_message *message,
+	lsn_t end_lsn, struct error *err) MUST_CHECK;
+
+#endif

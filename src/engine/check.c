@@ -1,0 +1,87 @@
+#include "engine/check.h"
+
+static bool read_everything_again(struct error *err)
+{
+	return error_hint(
+		err, "Run \"walberg snapshot --all\" to read everything again from this server.");
+}
+
+bool check_source(const struct lake *lake, const struct source_state *source, struct error *err)
+{
+	if (strcmp(lake->system_identifier, source->system_identifier) != 0) {
+		error_set(err, ERROR_SETUP,
+			"the lake was filled from the database system %s, this server is %s",
+			lake->system_identifier, source->system_identifier);
+		return error_hint(err,
+			"Connect to the server that the lake belongs to, use "
+			"another lake with --lake, or run \"walberg snapshot --all\".");
+	}
+	if (lake->timeline != source->timeline) {
+		error_set(err, ERROR_SETUP,
+			"the server is on timeline %lld, the lake was filled from timeline %lld: "
+			"it "
+			"was restored or promoted since",
+			(long long)source->timeline, (long long)lake->timeline);
+		return read_everything_again(err);
+	}
+	if (!source->has_slot) {
+		error_set(err, ERROR_SETUP, "replication slot \"%s\" does not exist any more",
+			lake->slot_name);
+		return read_everything_again(err);
+	}
+	if (source->slot_is_lost) {
+		error_set(err, ERROR_SETUP,
+			"replication slot \"%s\" was invalidated: the server removed WAL that the "
+			"lake still needs",
+			lake->slot_name);
+		return read_everything_again(err);
+	}
+	return true;
+}
+
+bool check_log(const struct lake *lake, const struct source_state *source, lsn_t log_end_lsn,
+	struct error *err)
+{
+	char there[LSN_TEXT_SIZE], here[LSN_TEXT_SIZE];
+	lsn_t end = log_end_lsn > lake->position ? log_end_lsn : lake->position;
+	if (source->confirmed_lsn > end) {
+		error_set(err, ERROR_SETUP,
+			"changes are missing: slot \"%s\" stands at %s, the lake and its log end "
+			"at "
+			"%s. The slot was made again or moved, or the lake was restored from an "
+			"older copy",
+			lake->slot_name, lsn_format(source->confirmed_lsn, there),
+			lsn_format(end, here));
+		return read_everything_again(err);
+	}
+	if (source->current_lsn < end) {
+		error_set(err, ERROR_SETUP,
+			"the server's WAL ends at %s, the lake is already at %s: the database was "
+			"restored from an older copy",
+			lsn_format(source->current_lsn, there), lsn_format(end, here));
+		return read_everything_again(err);
+	}
+	return true;
+}
+
+bool check_relation(const struct relation *relation, struct error *why)
+{
+	for (size_t i = 0; i < relation->column_count; i++) {
+		if (relation->columns[i].type.type != VALUE_NONE)
+			continue;
+		error_set(why, ERROR_UNSUPPORTED,
+			"column \"%s\" has a type that is not captured (type oid %u)",
+			relation->columns[i].name, relation->columns[i].type_oid);
+		return error_hint(why,
+			"Change the column's type, then run \"walberg snapshot %s.%s\".",
+			relation->namespace_name, relation->name);
+	}
+	if (relation->column_count == 0)
+		return error_set(why, ERROR_UNSUPPORTED, "the table has no columns");
+	if (relation->replica_identity != 'i')
+		return true;
+	error_set(why, ERROR_UNSUPPORTED, "REPLICA IDENTITY USING INDEX is not captured");
+	return error_hint(why,
+		"ALTER TABLE %s.%s REPLICA IDENTITY DEFAULT, then run \"walberg snapshot %s.%s\".",
+		relation->namespace_name, relation->name, relation->namespace_name, relation->name);
+}

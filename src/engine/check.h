@@ -1,0 +1,24 @@
+/*
+ * check.h: may this lake go on with this source and this log?  (design: the end of "Invariants")
+ *
+ * Pure.  Anything that could hide a lost or doubled change is SETUP, with the command that mends
+ * it; nothing is resumed over a gap.
+ */
+#ifndef ENGINE_CHECK_H
+#define ENGINE_CHECK_H
+
+#include "catalog/catalog.h"
+#include "source/source.h"
+
+/* Before the log is opened, and at each new connection. */
+bool check_source(
+	const struct lake *lake, const struct source_state *source, struct error *err) MUST_CHECK;
+
+/* With the log: log_end_lsn is the greatest position that it holds. */
+bool check_log(const struct lake *lake, const struct source_state *source, lsn_t log_end_lsn,
+	struct error *err) MUST_CHECK;
+
+/* False, with the reason as an error, when a captured relation cannot be kept exactly. */
+bool check_relation(const struct relation *relation, struct error *why) MUST_CHECK;
+
+#endif

@@ -1,0 +1,197 @@
+#include "engine/configuration.h"
+
+#include "base/world.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	FILE_BYTES_MAX = 1024 * 1024,
+};
+
+#define AT(field) .offset = offsetof(struct configuration, field)
+
+static const struct setting SETTINGS[] = {
+	{ "source.url", SETTING_TEXT, NULL, .is_secret = true, AT(source_url),
+		.help = "Connection string of the PostgreSQL server, as a URI or key=value text." },
+	{ "source.user", SETTING_TEXT, NULL, AT(source_user),
+		.help = "User of the source, where source.url names none." },
+	{ "source.password", SETTING_TEXT, NULL, .is_secret = true, AT(source_password),
+		.help = "Password of the source, where source.url has none." },
+	{ "source.database", SETTING_TEXT, NULL, AT(source_database),
+		.help = "Database of the source, where source.url names none." },
+	{ "source.tables", SETTING_LIST, "*.*", AT(source_tables),
+		.help = "Tables to capture, as schema.table; * stands for any part." },
+	{ "source.slot", SETTING_TEXT, NULL, AT(source_slot),
+		.help = "Name of the replication slot and the publications; walberg_<lake id> "
+			"unless "
+			"set when the lake is made." },
+	{ "source.connect_timeout", SETTING_DURATION, "10s", .minimum = 1000 * 1000,
+		AT(source_connect_timeout),
+		.help = "How long a connection to the source may take." },
+	{ "lake.directory", SETTING_TEXT, "./lake", AT(lake_directory),
+		.help = "Directory of the lake: what the settings below default to." },
+	{ "lake.warehouse", SETTING_TEXT, NULL, AT(lake_warehouse),
+		.help = "Directory of the tables' files; <lake.directory>/warehouse unless set." },
+	{ "lake.catalog", SETTING_TEXT, NULL, AT(lake_catalog),
+		.help = "The catalog, as sqlite:PATH; sqlite:<lake.directory>/catalog.db unless "
+			"set." },
+	{ "lake.catalog_name", SETTING_TEXT, "walberg", AT(lake_catalog_name),
+		.help = "Name by which other engines find the tables in the catalog." },
+	{ "lake.commit_interval", SETTING_DURATION, "400ms", .minimum = 10 * 1000,
+		AT(lake_commit_interval),
+		.help = "Pace of commits; it stretches so that they take at most a third of the "
+			"time." },
+	{ "lake.memory", SETTING_SIZE, "128MB", .minimum = 8 * 1024 * 1024, AT(lake_memory),
+		.help = "Rows that wait in memory before they are written to files." },
+	{ "log.directory", SETTING_TEXT, NULL, AT(log_directory),
+		.help = "Directory of the log; <lake.directory>/log unless set." },
+	{ "log.segment_size", SETTING_SIZE, "64MB", .minimum = 64 * 1024, AT(log_segment_size),
+		.help = "Size at which a new segment of the log begins." },
+	{ "log.size_limit", SETTING_SIZE, "16GB", .minimum = 1024 * 1024, AT(log_size_limit),
+		.help = "Size of the log at which reading from the source stops until the lake has "
+			"caught up." },
+	{ "log.level", SETTING_TEXT, "info", .choices = "debug,info,warning,error", AT(log_level),
+		.help = "The least important lines that are written to standard error." },
+	{ "log.format", SETTING_TEXT, "text", .choices = "text,json", AT(log_format),
+		.help = "Form of the lines on standard error." },
+	{ "table.file_size", SETTING_SIZE, "128MB", .minimum = 1024 * 1024, AT(table_file_size),
+		.help = "Size that data files are folded up to." },
+	{ "table.row_group_rows", SETTING_INTEGER, "262144", .minimum = 1024,
+		.maximum = 16 * 1024 * 1024, AT(table_row_group_rows),
+		.help = "Rows of a row group in a data file." },
+	{ "table.zstd_level", SETTING_INTEGER, "1", .minimum = 1, .maximum = 19,
+		AT(table_zstd_level), .help = "Compression level of data files." },
+	{ "history.age", SETTING_DURATION, "10min", .minimum = 1000 * 1000, AT(history_age),
+		.help = "How long versions are kept." },
+	{ "history.versions_min", SETTING_INTEGER, "10", .minimum = 1, .maximum = 100000,
+		AT(history_versions_min), .help = "Versions that are kept whatever their age." },
+	{ "history.versions_max", SETTING_INTEGER, "200", .minimum = 1, .maximum = 100000,
+		AT(history_versions_max), .help = "Versions that are kept at most." },
+	{ "history.removal_delay", SETTING_DURATION, "10min", AT(history_removal_delay),
+		.help = "How long files stay after the last version that names them, for readers "
+			"still at work." },
+	{ "query.memory", SETTING_SIZE, "1GB", .minimum = 64 * 1024 * 1024, AT(query_memory),
+		.help = "Memory of the query engine." },
+	{ "query.threads", SETTING_INTEGER, "2", .minimum = 1, .maximum = 1024, AT(query_threads),
+		.help = "Threads of the query engine." },
+};
+
+/* jdbc:postgresql://host:port/database is libpq's URI with a word before it. */
+static bool convert_jdbc(const char *text, struct arena *arena, const char **out, struct error *err)
+{
+	(void)arena;
+	(void)err;
+	static const char PREFIX[] = "jdbc:";
+	*out = strncmp(text, PREFIX, sizeof PREFIX - 1) == 0 ? text + sizeof PREFIX - 1 : text;
+	return true;
+}
+
+static const struct setting_alias ALIASES[] = {
+	{ "POSTGRES_URL", "source.url", convert_jdbc },
+	{ "POSTGRES_USER", "source.user", NULL },
+	{ "POSTGRES_PASSWORD", "source.password", NULL },
+	{ "POSTGRES_DB", "source.database", NULL },
+};
+
+const struct setting_table CONFIGURATION_SETTINGS = {
+	SETTINGS,
+	sizeof SETTINGS / sizeof *SETTINGS,
+	ALIASES,
+	sizeof ALIASES / sizeof *ALIASES,
+};
+
+static bool read_text(const char *path, bool is_asked_for, struct arena *arena,
+	struct setting_file *out, struct error *err)
+{
+	struct buffer text = { 0 };
+	char *absolute = realpath(path, NULL);
+	*out = (struct setting_file){ .path = path };
+	if (absolute == NULL)
+		return !is_asked_for ||
+		       error_set_errno(err, ERROR_SETUP, "cannot read \"%s\"", path);
+	bool done = world_read_file(world_posix(), absolute, FILE_BYTES_MAX, &text, err);
+	if (done)
+		out->text = arena_copy_bytes(arena, buffer_bytes(&text));
+	else
+		err->kind = ERROR_SETUP;
+	buffer_deinit(&text);
+	free(absolute);
+	return done;
+}
+
+/* Without touching the disk: "./lake" becomes "/where/we/are/lake". */
+static const char *absolute_path(const char *path, struct arena *arena)
+{
+	char here[4096];
+	if (path[0] == '/' || getcwd(here, sizeof here) == NULL)
+		return path;
+	while (strncmp(path, "./", 2) == 0)
+		path += 2;
+	return arena_format(arena, "%s/%s", here, path);
+}
+
+static const char *within(const char *directory, const char *name, struct arena *arena)
+{
+	return arena_format(arena, "%s/%s", directory, name);
+}
+
+static void complete_paths(struct configuration *out, struct arena *arena)
+{
+	static const char SQLITE[] = "sqlite:";
+	out->lake_directory = absolute_path(out->lake_directory, arena);
+	const char *lake = out->lake_directory;
+	out->lake_warehouse = out->lake_warehouse != NULL
+				      ? absolute_path(out->lake_warehouse, arena)
+				      : within(lake, "warehouse", arena);
+	out->log_directory = out->log_directory != NULL ? absolute_path(out->log_directory, arena)
+							: within(lake, "log", arena);
+	if (out->lake_catalog == NULL)
+		out->lake_catalog = arena_format(arena, "sqlite:%s/catalog.db", lake);
+	else if (strncmp(out->lake_catalog, SQLITE, sizeof SQLITE - 1) == 0)
+		out->lake_catalog = arena_format(arena, "sqlite:%s",
+			absolute_path(out->lake_catalog + sizeof SQLITE - 1, arena));
+}
+
+bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
+	struct configuration *out, struct error *err)
+{
+	extern char **environ;
+	const char **assignments =
+		arena_array(arena, const char *, arguments->assignment_count + 2);
+	size_t count = 0;
+	for (; count < arguments->assignment_count; count++)
+		assignments[count] = arguments->assignments[count];
+	if (arguments->url != NULL)
+		assignments[count++] = arena_format(arena, "source.url=%s", arguments->url);
+	if (arguments->lake != NULL)
+		assignments[count++] = arena_format(arena, "lake.directory=%s", arguments->lake);
+	struct setting_sources sources = {
+		.assignments = assignments,
+		.assignment_count = count,
+		.environment = (const char *const *)environ,
+	};
+	const char *file = arguments->file != NULL ? arguments->file : "walberg.yaml";
+	*out = (struct configuration){ 0 };
+	if (!read_text(file, arguments->file != NULL, arena, &sources.yaml, err) ||
+		!read_text(".env", false, arena, &sources.env, err) ||
+		!setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, err))
+		return error_context(err, "reading the configuration");
+	complete_paths(out, arena);
+	return true;
+}
+
+bool configuration_catalog_path(
+	const struct configuration *configuration, const char **out, struct error *err)
+{
+	static const char SQLITE[] = "sqlite:";
+	if (strncmp(configuration->lake_catalog, SQLITE, sizeof SQLITE - 1) != 0) {
+		error_set(err, ERROR_UNSUPPORTED,
+			"lake.catalog \"%s\" is not a catalog that this "
+			"version knows",
+			configuration->lake_catalog);
+		return error_hint(err, "Use sqlite:PATH.");
+	}
+	*out = configuration->lake_catalog + sizeof SQLITE - 1;
+	return true;
+}

@@ -1,0 +1,63 @@
+/*
+ * configuration.h: every setting of walberg, and how a user's files, environment and arguments
+ * fill them.  `walberg --help` and docs/configuration.md are printed from the same table.
+ */
+#ifndef ENGINE_CONFIGURATION_H
+#define ENGINE_CONFIGURATION_H
+
+#include "base/setting.h"
+
+struct configuration { /* texts are in the arena of the loading */
+	const char *source_url;
+	const char *source_user;
+	const char *source_password;
+	const char *source_database;
+	struct setting_list source_tables;
+	const char *source_slot;
+	int64_t source_connect_timeout;
+
+	const char *lake_directory; /* absolute after loading, as the paths below */
+	const char *lake_warehouse;
+	const char *lake_catalog; /* "sqlite:/path" */
+	const char *lake_catalog_name;
+	int64_t lake_commit_interval;
+	int64_t lake_memory;
+
+	const char *log_directory;
+	int64_t log_segment_size;
+	int64_t log_size_limit;
+	const char *log_level;
+	const char *log_format;
+
+	int64_t table_file_size;
+	int64_t table_row_group_rows;
+	int64_t table_zstd_level;
+
+	int64_t history_age;
+	int64_t history_versions_min;
+	int64_t history_versions_max;
+	int64_t history_removal_delay;
+
+	int64_t query_memory;
+	int64_t query_threads;
+};
+
+extern const struct setting_table CONFIGURATION_SETTINGS;
+
+struct configuration_arguments {
+	const char *file;               /* -c FILE; NULL: ./walberg.yaml when it exists */
+	const char *lake;               /* --lake DIR; NULL */
+	const char *url;                /* of the source, as an argument; NULL */
+	const char *const *assignments; /* --set KEY=VALUE */
+	size_t assignment_count;
+};
+
+/* Kinds: SETUP. */
+bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
+	struct configuration *out, struct error *err) MUST_CHECK;
+
+/* The file behind lake.catalog; UNSUPPORTED when it is not sqlite. */
+bool configuration_catalog_path(
+	const struct configuration *configuration, const char **out, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,30 @@
+#include "engine/definition.h"
+
+#include "base/test.h"
+
+TEST(a_definition_survives_the_catalog)
+{
+	struct relation_column columns[] = {
+		{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true },
+		{ "total \"x\"", 1700, 1179654, { VALUE_DECIMAL, 18, 2 }, false, false },
+		{ "box", 603, -1, { VALUE_NONE, 0, 0 }, false, false },
+	};
+	struct relation relation = { 77, 78, "public", "orders", 'f', false, 3, columns };
+	struct arena arena = { 0 };
+	struct error err;
+	struct relation back;
+	const char *json = definition_encode(&relation, &arena);
+	CHECK_OK(definition_decode(json, "public", "orders", &arena, &back, &err), &err);
+	CHECK_EQUAL(back.oid, 77);
+	CHECK_EQUAL(back.filenode, 78);
+	CHECK_EQUAL(back.replica_identity, 'f');
+	CHECK_TEXT(back.columns[1].name, "total \"x\"");
+	CHECK_EQUAL(back.columns[1].type_modifier, 1179654);
+	CHECK_EQUAL(back.columns[2].type.type, VALUE_NONE);
+	CHECK(definition_same_rows(&relation, &back));
+	back.columns[1].is_required = true;
+	CHECK(!definition_same_rows(&relation, &back));
+	CHECK(!definition_decode("{\"oid\":1}", "public", "orders", &arena, &back, &err));
+	CHECK_EQUAL(err.kind, ERROR_CORRUPT);
+	arena_deinit(&arena);
+}

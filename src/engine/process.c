@@ -1,0 +1,116 @@
+#include "engine/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char MAGIC[8] = "WALBPROC";
+
+struct process {
+	int file;
+	struct process_activity *activity;
+};
+
+static void process_path(const char *directory, char *out, size_t size)
+{
+	snprintf(out, size, "%s/process", directory);
+}
+
+static bool refuse(int file, const char *directory, struct error *err)
+{
+	struct process_activity other = { 0 };
+	ssize_t got = pread(file, &other, sizeof other, 0);
+	if (got == (ssize_t)sizeof other && memcmp(other.magic, MAGIC, sizeof MAGIC) == 0)
+		error_set(err, ERROR_SETUP, "the lake \"%s\" is in use by process %d", directory,
+			other.pid);
+	else
+		error_set(err, ERROR_SETUP, "the lake \"%s\" is in use by another process",
+			directory);
+	return error_hint(err, "One process writes to a lake. Stop that one, or use another "
+			       "lake with --lake.");
+}
+
+static bool open_locked(struct process *process, const char *directory, struct error *err)
+{
+	char path[4096];
+	process_path(directory, path, sizeof path);
+	process->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (process->file < 0)
+		return error_set_errno(err, ERROR_SETUP, "cannot open \"%s\"", path);
+	if (flock(process->file, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK
+			       ? refuse(process->file, directory, err)
+			       : error_set_errno(err, ERROR_SETUP, "cannot lock \"%s\"", path);
+	if (ftruncate(process->file, 0) != 0 ||
+		ftruncate(process->file, sizeof(struct process_activity)) != 0)
+		return error_set_errno(err, ERROR_LIMIT, "cannot write \"%s\"", path);
+	void *memory = mmap(NULL, sizeof(struct process_activity), PROT_READ | PROT_WRITE,
+		MAP_SHARED, process->file, 0);
+	if (memory == MAP_FAILED)
+		return error_set_errno(err, ERROR_SETUP, "cannot map \"%s\"", path);
+	process->activity = memory;
+	return true;
+}
+
+bool process_open(const char *directory, struct process **out, struct error *err)
+{
+	struct process *process = memory_allocate(1, sizeof *process);
+	process->file = -1;
+	if (!open_locked(process, directory, err)) {
+		process_close(process);
+		return false;
+	}
+	process->activity->version = PROCESS_VERSION;
+	process->activity->pid = (int32_t)getpid();
+	process->activity->started_at = world_now(world_posix());
+	memcpy(process->activity->magic, MAGIC, sizeof MAGIC);
+	*out = process;
+	return true;
+}
+
+void process_close(struct process *process)
+{
+	if (process == NULL)
+		return;
+	if (process->activity != NULL)
+		munmap(process->activity, sizeof *process->activity);
+	if (process->file >= 0)
+		close(process->file);
+	free(process);
+}
+
+struct process_activity *process_activity(struct process *process)
+{
+	return process->activity;
+}
+
+void process_say(struct process *process, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(process->activity->text, PROCESS_TEXT_SIZE, format, arguments);
+	va_end(arguments);
+}
+
+bool process_look(
+	const char *directory, struct process_activity *out, bool *running, struct error *err)
+{
+	char path[4096];
+	process_path(directory, path, sizeof path);
+	*running = false;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return errno == ENOENT ||
+		       error_set_errno(err, ERROR_SETUP, "cannot read \"%s\"", path);
+	if (flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		*running = pread(file, out, sizeof *out, 0) == (ssize_t)sizeof *out &&
+			   memcmp(out->magic, MAGIC, sizeof MAGIC) == 0 &&
+			   out->version == PROCESS_VERSION;
+	close(file);
+	return true;
+}

@@ -1,0 +1,418 @@
+#include "engine/publisher_internal.h"
+
+#include "base/logline.h"
+#include "engine/definition.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+	QUIET_INTERVAL = 10 * 1000 * 1000, /* I3: of commits without rows */
+};
+
+const char *publisher_step_name(enum publisher_step step)
+{
+	static const char *const NAMES[STEP_COUNT] = { "idle", "apply", "files", "swap", "swapped",
+		"retention" };
+	assert(step < STEP_COUNT);
+	return NAMES[step];
+}
+
+void publisher_report(const struct publisher *publisher, enum publisher_step step)
+{
+	if (publisher->options.step != NULL)
+		publisher->options.step(publisher->options.context, step);
+}
+
+void publisher_add_removal(struct publisher *publisher, const char *path, micros_t not_before)
+{
+	publisher->removals = memory_resize(
+		publisher->removals, publisher->removal_count + 1, sizeof(struct removal));
+	publisher->removals[publisher->removal_count++] =
+		(struct removal){ arena_copy_cstring(&publisher->removal_arena, path), not_before };
+}
+
+static const char *keep(struct publisher *publisher, const char *text)
+{
+	return arena_copy_cstring(&publisher->arena, text);
+}
+
+/* --- tables --- */
+
+struct publisher_table *publisher_find(
+	const struct publisher *publisher, const char *namespace_name, const char *name)
+{
+	for (size_t i = 0; i < publisher->table_count; i++) {
+		struct publisher_table *table = publisher->tables[i];
+		if (strcmp(table->row.name, name) == 0 &&
+			strcmp(table->row.namespace_name, namespace_name) == 0)
+			return table;
+	}
+	return NULL;
+}
+
+size_t publisher_table_count(const struct publisher *publisher)
+{
+	return publisher->table_count;
+}
+
+struct publisher_table *publisher_table_at(const struct publisher *publisher, size_t index)
+{
+	assert(index < publisher->table_count);
+	return publisher->tables[index];
+}
+
+static struct publisher_table *add_table(
+	struct publisher *publisher, const struct catalog_table *row)
+{
+	struct publisher_table *table = memory_allocate(1, sizeof *table);
+	table->row = *row;
+	table->row.namespace_name = keep(publisher, row->namespace_name);
+	table->row.name = keep(publisher, row->name);
+	table->row.metadata_location = keep(publisher, row->metadata_location);
+	table->row.reason = keep(publisher, row->reason);
+	table->row.definition = keep(publisher, row->definition);
+	publisher->tables = memory_resize(
+		publisher->tables, publisher->table_count + 1, sizeof(struct publisher_table *));
+	publisher->tables[publisher->table_count++] = table;
+	return table;
+}
+
+struct publisher_table *publisher_put(struct publisher *publisher, const char *namespace_name,
+	const char *name, enum table_state state, const char *reason, const char *definition)
+{
+	struct publisher_table *table = publisher_find(publisher, namespace_name, name);
+	if (table == NULL)
+		table = add_table(publisher,
+			&(struct catalog_table){ namespace_name, name, "", state, "", "", 0, 0 });
+	else if (table->row.state == state && strcmp(table->row.reason, reason) == 0 &&
+		 strcmp(table->row.definition, definition) == 0)
+		return table;
+	table->row.state = state;
+	table->row.reason = keep(publisher, reason);
+	table->row.definition = keep(publisher, definition);
+	table->is_changed = true;
+	return table;
+}
+
+static void reason_text(const struct error *why, char *out, size_t size)
+{
+	snprintf(out, size, "%s%s%s%s%s%s", why->text, why->context[0] ? " (" : "", why->context,
+		why->context[0] ? ")" : "", why->hint[0] ? ". " : "", why->hint);
+}
+
+/* The objects of a delta that nobody will name. */
+static void abandon(struct publisher *publisher, struct publisher_table *table)
+{
+	struct arena arena = { 0 };
+	const char **paths;
+	size_t count;
+	table_abandon(table->open->table, &arena, &paths, &count);
+	micros_t at =
+		world_now(publisher->options.world) + publisher->options.history.removal_delay;
+	for (size_t i = 0; i < count; i++)
+		publisher_add_removal(publisher, paths[i], at);
+	/* The location is the table's; keep it beyond the table's end. */
+	table->row.metadata_location = keep(publisher, table->row.metadata_location);
+	apply_remove(publisher->apply, table->open);
+	table->open = NULL;
+	arena_deinit(&arena);
+}
+
+void publisher_pause(
+	struct publisher *publisher, struct publisher_table *table, const struct error *why)
+{
+	char reason[sizeof why->text + sizeof why->context + sizeof why->hint + 8];
+	reason_text(why, reason, sizeof reason);
+	logline_warning("a table is paused", LOG_TEXT("namespace", table->row.namespace_name),
+		LOG_TEXT("table", table->row.name), LOG_TEXT("reason", reason));
+	if (table->open != NULL)
+		abandon(publisher, table);
+	table->row.state = TABLE_PAUSED;
+	table->row.reason = keep(publisher, reason);
+	table->row.log_position = 0;
+	table->is_changed = true;
+}
+
+/* --- the lake --- */
+
+const struct lake *publisher_lake(const struct publisher *publisher)
+{
+	return &publisher->lake;
+}
+
+struct apply *publisher_apply(const struct publisher *publisher)
+{
+	return publisher->apply;
+}
+
+void publisher_set_phase(struct publisher *publisher, enum lake_phase phase)
+{
+	publisher->lake.phase = phase;
+	publisher->lake_is_changed = true;
+}
+
+void publisher_set_source(
+	struct publisher *publisher, const char *system_identifier, int64_t timeline)
+{
+	publisher->lake.system_identifier = keep(publisher, system_identifier);
+	publisher->lake.timeline = timeline;
+	publisher->lake_is_changed = true;
+}
+
+void publisher_set_log(struct publisher *publisher, const char *log_id)
+{
+	publisher->lake.log_id = keep(publisher, log_id);
+	publisher->lake_is_changed = true;
+}
+
+void publisher_finish_request(struct publisher *publisher, int64_t request_id)
+{
+	publisher->done =
+		memory_resize(publisher->done, publisher->done_count + 1, sizeof(int64_t));
+	publisher->done[publisher->done_count++] = request_id;
+}
+
+static struct apply *open_apply(const struct publisher *publisher, const struct apply_position *at)
+{
+	const struct apply_options options = {
+		.world = publisher->options.world,
+		.store = publisher->options.store,
+		.table = publisher->options.table,
+		.pending_bytes_max = publisher->options.pending_bytes_max,
+	};
+	return apply_open(&options, at);
+}
+
+void publisher_begin_at(struct publisher *publisher, lsn_t lsn, micros_t at)
+{
+	assert(apply_table_count(publisher->apply) == 0);
+	apply_close(publisher->apply);
+	publisher->apply = open_apply(publisher, &(struct apply_position){ .lsn = lsn, .at = at });
+}
+
+static bool open_live(struct publisher *publisher, struct publisher_table *table, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct relation relation;
+	bool done = definition_decode(table->row.definition, table->row.namespace_name,
+			    table->row.name, &arena, &relation, err) &&
+		    apply_add(publisher->apply, &relation, table->row.metadata_location,
+			    table->row.position, &table->open, err);
+	arena_deinit(&arena);
+	if (done)
+		table->row.metadata_location = table_metadata_location(table->open->table);
+	return done;
+}
+
+/* Only what concerns one table pauses it; the rest fails the opening. */
+static bool pauses_a_table(enum error_kind kind)
+{
+	return kind == ERROR_CONFLICT || kind == ERROR_CORRUPT || kind == ERROR_UNSUPPORTED ||
+	       kind == ERROR_MISSING;
+}
+
+static bool open_tables(
+	struct publisher *publisher, const struct catalog_view *view, struct error *err)
+{
+	for (size_t i = 0; i < view->table_count; i++) {
+		struct publisher_table *table = add_table(publisher, &view->tables[i]);
+		if (table->row.state != TABLE_LIVE || publisher->lake.phase != LAKE_LIVE)
+			continue;
+		if (open_live(publisher, table, err))
+			continue;
+		if (!pauses_a_table(err->kind))
+			return false;
+		if (err->kind == ERROR_CONFLICT || err->hint[0] == '\0')
+			error_hint(err, "Run \"walberg snapshot %s.%s\" to read it again.",
+				table->row.namespace_name, table->row.name);
+		publisher_pause(publisher, table, err);
+	}
+	return true;
+}
+
+static void take_lake(struct publisher *publisher, const struct catalog_view *view)
+{
+	struct lake *lake = &publisher->lake;
+	*lake = view->lake;
+	lake->id = keep(publisher, lake->id);
+	lake->slot_name = keep(publisher, lake->slot_name);
+	lake->publication_name = keep(publisher, lake->publication_name);
+	lake->append_publication_name = keep(publisher, lake->append_publication_name);
+	lake->system_identifier = keep(publisher, lake->system_identifier);
+	lake->log_id = keep(publisher, lake->log_id);
+	lake->commit_id = keep(publisher, lake->commit_id);
+	publisher->options.table.lake_id = lake->id;
+	publisher->commit_count = view->commit_count;
+	publisher->commits =
+		memory_resize(NULL, view->commit_count + 1, sizeof(struct lake_commit));
+	if (view->commit_count > 0)
+		memcpy(publisher->commits, view->commits,
+			view->commit_count * sizeof(struct lake_commit));
+	publisher->apply = open_apply(publisher, &(struct apply_position){
+							 .lsn = lake->position,
+							 .at = lake->position_at,
+							 .resume = lake->log_position,
+							 .next = lake->log_position,
+							 .commit_lsn = lake->last_commit_lsn,
+							 .commit_xid = lake->last_commit_xid,
+							 .commit_at = lake->last_commit_at,
+						 });
+}
+
+bool publisher_open(
+	const struct publisher_options *options, struct publisher **out, struct error *err)
+{
+	struct publisher *publisher = memory_allocate(1, sizeof *publisher);
+	publisher->options = *options;
+	struct arena arena = { 0 };
+	struct catalog_view view;
+	bool done = catalog_load(options->catalog, &arena, &view, err);
+	if (done) {
+		take_lake(publisher, &view);
+		done = open_tables(publisher, &view, err) && retention_find_orphans(publisher, err);
+	}
+	arena_deinit(&arena);
+	if (!done) {
+		publisher_close(publisher);
+		return error_context(err, "opening the lake");
+	}
+	*out = publisher;
+	return true;
+}
+
+void publisher_close(struct publisher *publisher)
+{
+	if (publisher == NULL)
+		return;
+	apply_close(publisher->apply);
+	for (size_t i = 0; i < publisher->table_count; i++)
+		free(publisher->tables[i]);
+	free(publisher->tables);
+	free(publisher->commits);
+	free(publisher->removals);
+	free(publisher->removed);
+	free(publisher->done);
+	arena_deinit(&publisher->removal_arena);
+	arena_deinit(&publisher->arena);
+	free(publisher);
+}
+
+void publisher_use_log(struct publisher *publisher, struct log *log)
+{
+	publisher->log = log;
+}
+
+/* --- stepping --- */
+
+static bool has_failure(const struct publisher *publisher)
+{
+	for (size_t i = 0; i < publisher->table_count; i++) {
+		const struct publisher_table *table = publisher->tables[i];
+		if (table->is_changed ||
+			(table->open != NULL && table->open->failure.kind != ERROR_NONE))
+			return true;
+	}
+	return false;
+}
+
+static bool has_quiet_news(const struct publisher *publisher)
+{
+	return apply_position(publisher->apply)->lsn > publisher->lake.position ||
+	       publisher->removed_count > 0 || publisher->removal_count > 0 ||
+	       publisher->done_count > 0;
+}
+
+static bool is_due(const struct publisher *publisher)
+{
+	const micros_t now = world_monotonic(publisher->options.world);
+	if (publisher->lake_is_changed || has_failure(publisher))
+		return true;
+	if (apply_has_delta(publisher->apply))
+		return now >= publisher->delta_due_at ||
+		       apply_pending_bytes(publisher->apply) >=
+			       publisher->options.pending_bytes_max / 2;
+	return now >= publisher->quiet_due_at && has_quiet_news(publisher);
+}
+
+static void set_pace(struct publisher *publisher, micros_t began_at)
+{
+	/* Committing takes at most a third of the time. */
+	const micros_t now = world_monotonic(publisher->options.world);
+	const micros_t stretched = 3 * (now - began_at);
+	publisher->delta_due_at = began_at + (stretched > publisher->options.commit_interval
+							     ? stretched
+							     : publisher->options.commit_interval);
+	publisher->quiet_due_at = began_at + QUIET_INTERVAL;
+}
+
+bool publisher_step(struct publisher *publisher, struct error *err)
+{
+	assert(publisher->log != NULL);
+	bool advanced = true;
+	publisher_report(publisher, STEP_APPLY);
+	while (advanced && !is_due(publisher))
+		if (!apply_advance(publisher->apply, publisher->log, &advanced, err))
+			return false;
+	if (is_due(publisher)) {
+		const micros_t began_at = world_monotonic(publisher->options.world);
+		if (!publisher_commit(publisher, err))
+			return false;
+		set_pace(publisher, began_at);
+	}
+	if (world_monotonic(publisher->options.world) >= publisher->retention_due_at) {
+		if (!retention_remove_due(publisher, err))
+			return false;
+		publisher->retention_due_at =
+			world_monotonic(publisher->options.world) + QUIET_INTERVAL / 10;
+	}
+	publisher_report(publisher, STEP_IDLE);
+	return true;
+}
+
+micros_t publisher_idle_time(const struct publisher *publisher)
+{
+	const micros_t now = world_monotonic(publisher->options.world);
+	micros_t at = publisher->retention_due_at;
+	if (apply_has_delta(publisher->apply) && publisher->delta_due_at < at)
+		at = publisher->delta_due_at;
+	if (has_quiet_news(publisher) && publisher->quiet_due_at < at)
+		at = publisher->quiet_due_at;
+	return at > now ? at - now : 0;
+}
+
+/* --- tables that are read anew --- */
+
+bool publisher_open_empty(struct publisher *publisher, struct apply *apply,
+	const struct relation *relation, struct apply_table **out, struct error *err)
+{
+	struct publisher_table *table =
+		publisher_find(publisher, relation->namespace_name, relation->name);
+	const char *location = table != NULL ? table->row.metadata_location : "";
+	if (location[0] != '\0') {
+		if (apply_add(apply, relation, location, 0, out, err)) {
+			apply_truncate(*out);
+			return true;
+		}
+		if (!pauses_a_table(err->kind))
+			return false;
+	}
+	return apply_add(apply, relation, "", 0, out, err);
+}
+
+bool publisher_join(struct publisher *publisher, struct apply *filled, struct apply_table *table,
+	struct error *err)
+{
+	const log_position_t here = apply_position(publisher->apply)->next;
+	bool advanced = true;
+	while (advanced && apply_position(filled)->next < here)
+		if (!apply_advance(filled, publisher->log, &advanced, err))
+			return false;
+	const struct relation *relation = table->relation;
+	struct publisher_table *entry =
+		publisher_find(publisher, relation->namespace_name, relation->name);
+	assert(entry != NULL && entry->open == NULL);
+	apply_move(publisher->apply, filled, table);
+	entry->open = table;
+	return true;
+}

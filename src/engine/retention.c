@@ -1,0 +1,119 @@
+/*
+ * What may be removed from the warehouse, and when.
+ *
+ * An object that the last version naming it has lost becomes a removal in the catalog, in the same
+ * transaction; it is deleted once readers had time to finish.  A process that dies leaves objects
+ * that no version ever named: they are found when the next one opens the lake.  That they become
+ * removals is itself a catalog commit, so a stalled writer that still means to name one of them
+ * finds another commit number and gives its batch up (I1, I2).
+ */
+#include "engine/publisher_internal.h"
+
+#include "base/logline.h"
+
+#include <stdlib.h>
+
+enum {
+	REMOVALS_AT_ONCE = 1000,
+};
+
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_listed(const char *path, const char *const *paths, size_t count)
+{
+	return bsearch(&path, paths, count, sizeof *paths, compare_paths) != NULL;
+}
+
+/* Paths that are named by a version of the table, or wait for removal: sorted. */
+static bool known_paths(struct publisher *publisher, const struct publisher_table *table,
+	struct arena *arena, const char ***out, size_t *count, struct error *err)
+{
+	struct removal *waiting;
+	size_t waiting_count, named_count = 0;
+	const char **named = NULL;
+	if (!catalog_removals(publisher->options.catalog, INT64_MAX, SIZE_MAX, arena, &waiting,
+		    &waiting_count, err))
+		return false;
+	if (table->open != NULL)
+		table_named_paths(table->open->table, arena, &named, &named_count);
+	const char **paths = arena_array(arena, const char *, named_count + waiting_count);
+	if (named_count > 0)
+		memcpy(paths, named, named_count * sizeof *paths);
+	for (size_t i = 0; i < waiting_count; i++)
+		paths[named_count + i] = waiting[i].path;
+	*out = paths;
+	*count = named_count + waiting_count;
+	qsort(paths, *count, sizeof *paths, compare_paths);
+	return true;
+}
+
+static bool find_in_table(struct publisher *publisher, const struct publisher_table *table,
+	struct arena *arena, struct error *err)
+{
+	const char *folder = table_folder(table->row.namespace_name, table->row.name, arena);
+	struct object_info *objects;
+	size_t object_count, known_count;
+	const char **known;
+	if (!store_list(publisher->options.store, folder, arena, &objects, &object_count, err) ||
+		!known_paths(publisher, table, arena, &known, &known_count, err))
+		return false;
+	/* Of a table without a version nobody can be reading. */
+	micros_t at = world_now(publisher->options.world);
+	if (table->row.metadata_location[0] != '\0')
+		at += publisher->options.history.removal_delay;
+	size_t found = 0;
+	for (size_t i = 0; i < object_count; i++) {
+		if (is_listed(objects[i].path, known, known_count))
+			continue;
+		publisher_add_removal(publisher, objects[i].path, at);
+		found++;
+	}
+	if (found > 0)
+		logline_info("objects that no version names will be removed",
+			LOG_TEXT("folder", folder), LOG_INT("count", found));
+	return true;
+}
+
+bool retention_find_orphans(struct publisher *publisher, struct error *err)
+{
+	struct arena arena = { 0 };
+	bool done = true;
+	for (size_t i = 0; done && i < publisher->table_count; i++) {
+		const struct publisher_table *table = publisher->tables[i];
+		/* The versions of a table that is not open are not known: its objects stay. */
+		if (table->row.state == TABLE_LEFT_OUT ||
+			(table->open == NULL && table->row.metadata_location[0] != '\0'))
+			continue;
+		done = find_in_table(publisher, table, &arena, err);
+		arena_reset(&arena);
+	}
+	arena_deinit(&arena);
+	return done;
+}
+
+bool retention_remove_due(struct publisher *publisher, struct error *err)
+{
+	if (publisher->removed_count > 0)
+		return true; /* the catalog has to hear of those first */
+	struct arena arena = { 0 };
+	struct removal *due;
+	size_t count;
+	bool done = catalog_removals(publisher->options.catalog,
+		world_now(publisher->options.world), REMOVALS_AT_ONCE, &arena, &due, &count, err);
+	if (done && count > 0)
+		publisher_report(publisher, STEP_RETENTION);
+	for (size_t i = 0; done && i < count; i++) {
+		done = store_remove(publisher->options.store, due[i].path, err);
+		if (!done)
+			break;
+		publisher->removed = memory_resize(
+			publisher->removed, publisher->removed_count + 1, sizeof(const char *));
+		publisher->removed[publisher->removed_count++] =
+			arena_copy_cstring(&publisher->removal_arena, due[i].path);
+	}
+	arena_deinit(&arena);
+	return done;
+}
