@@ -61,8 +61,8 @@ void buffer_append_u32be(struct buffer *buffer, uint32_t value);
 void buffer_append_u64be(struct buffer *buffer, uint64_t value);
 void buffer_append_u32le(struct buffer *buffer, uint32_t value);
 void buffer_append_u64le(struct buffer *buffer, uint64_t value);
-void buffer_append_varint(struct buffer *buffer, uint64_t value);         /* ULEB128 */
-void buffer_append_zigzag(struct buffer *buffer, int64_t value);          /* zigzag, then ULEB128 */
+void buffer_append_varint(struct buffer *buffer, uint64_t value); /* ULEB128 */
+void buffer_append_zigzag(struct buffer *buffer, int64_t value);  /* zigzag, then ULEB128 */
 void buffer_append_format(struct buffer *buffer, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -42,8 +42,8 @@ bool error_hint(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3);
 bool error_context(struct error *err, const char *format, ...) PRINTF_LIKE(2, 3); /* no "while" */
 
 /* As error_set, with ": " and the text of errno added. */
-bool error_set_errno(
-	struct error *err, enum error_kind kind, const char *format, ...) PRINTF_LIKE(3, 4);
+bool error_set_errno(struct error *err, enum error_kind kind, const char *format, ...)
+	PRINTF_LIKE(3, 4);
 
 const char *error_kind_name(enum error_kind kind); /* "busy", "lost", ... */
 

@@ -101,7 +101,7 @@ bool reader_finish(const struct reader *reader, const char *what, struct error *
 		return error_set(err, ERROR_CORRUPT, "%s is damaged or ends early, at byte %zu",
 			what, reader->offset);
 	if (reader->offset != reader->input.size)
-		return error_set(err, ERROR_CORRUPT, "%s has %zu bytes too many", what,
-			reader_left(reader));
+		return error_set(
+			err, ERROR_CORRUPT, "%s has %zu bytes too many", what, reader_left(reader));
 	return true;
 }

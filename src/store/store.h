@@ -33,7 +33,8 @@ struct store_ops {
 	bool (*create)(
 		struct store *store, const char *path, struct upload **out, struct error *err);
 
-	/* size bytes from offset, appended to out; MISSING, or CORRUPT when the object is shorter. */
+	/* size bytes from offset, appended to out; MISSING, or CORRUPT when the object is shorter.
+	 */
 	bool (*read)(struct store *store, const char *path, uint64_t offset, size_t size,
 		struct buffer *out, struct error *err);
 
@@ -79,8 +80,7 @@ bool store_read(struct store *store, const char *path, uint64_t offset, size_t s
 /* The whole object, appended to out; LIMIT beyond size_max. */
 bool store_get(struct store *store, const char *path, size_t size_max, struct buffer *out,
 	struct error *err) MUST_CHECK;
-bool store_size(
-	struct store *store, const char *path, uint64_t *out, struct error *err) MUST_CHECK;
+bool store_size(struct store *store, const char *path, uint64_t *out, struct error *err) MUST_CHECK;
 bool store_list(struct store *store, const char *prefix, struct arena *arena,
 	struct object_info **out, size_t *count, struct error *err) MUST_CHECK;
 bool store_remove(struct store *store, const char *path, struct error *err) MUST_CHECK;
@@ -101,6 +101,7 @@ struct store *store_memory_open(struct world *world, const char *location);
  * itself run something else first, which is how a simulation stalls a writer.
  */
 struct store *store_faulty_open(struct store *inner,
-	enum error_kind (*strike)(void *context, const char *call, const char *path), void *context);
+	enum error_kind (*strike)(void *context, const char *call, const char *path),
+	void *context);
 
 #endif

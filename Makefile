@@ -1,0 +1,44 @@
+# Thin: CMake builds, tests/run tests.  `make help` lists what there is.
+
+export HOME := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
+export CMAKE_C_COMPILER_LAUNCHER := ccache
+
+.PHONY: build setup test test-long fuzz bench demo docs format clean help
+
+build: setup ## the program, at build/walberg (default)
+	@cmake --preset release >/dev/null
+	@ninja -C build/release walberg
+	@ln -sfn release/walberg build/walberg
+
+setup: ## install what is missing to build, run and try
+	@tools/setup
+
+test: ## all tests, in their short form (at most 15 minutes on two cores)
+	@tools/setup tests
+	@tests/run
+
+test-long: ## all tests, in full length
+	@tools/setup tests
+	@tests/run --long
+
+fuzz: setup ## each fuzz target for FUZZ_SECONDS (60); fails on a crash
+	@tests/fuzz
+
+bench: build ## the measurements of bench/
+	@tools/setup tests
+	@bench/run $(BENCH)
+
+demo: build ## a private PostgreSQL with a shop, and its lake (DEMO_SECONDS=20 ends by itself)
+	@demo/run
+
+docs: build ## the references that are made from the program's tables
+	@tools/docs
+
+format: ## clang-format on every C source
+	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+clean: ## remove build/
+	@rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
