@@ -1,5 +1,7 @@
 #include "duck/print_internal.h"
-#include "duck/session.h"
+
+#include "base/calendar.h"
+#include "base/json.h"
 
 #include <assert.h>
 #include <float.h>
@@ -256,23 +258,12 @@ static void append_float(struct buffer *out, enum duckdb_type type, double value
 
 /* ---- dates and times ---- */
 
-/* Days since 1970-01-01 to the proleptic Gregorian calendar (400 years are 146097 days). */
 static void append_date(struct buffer *out, int64_t days, bool *is_before_christ)
 {
-	int64_t shifted = days + 719468; /* since 0000-03-01 */
-	int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-	int64_t day_of_era = shifted - era * 146097;
-	int64_t year_of_era =
-		(day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day_of_year =
-		day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-	int64_t month_from_march = (5 * day_of_year + 2) / 153;
-	int64_t day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-	int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
-	int64_t year = year_of_era + era * 400 + (month <= 2);
-	*is_before_christ = year <= 0;
-	buffer_append_format(out, "%04" PRId64 "-%02" PRId64 "-%02" PRId64,
-		year > 0 ? year : 1 - year, month, day);
+	struct calendar_date date = calendar_date_of(days);
+	*is_before_christ = date.year <= 0;
+	buffer_append_format(out, "%04" PRId64 "-%02u-%02u",
+		date.year > 0 ? date.year : 1 - date.year, date.month, date.day);
 }
 
 /* With up to `places` decimals, trailing zeros left out. */
@@ -399,69 +390,11 @@ static void append_uuid(struct buffer *out, duckdb_hugeint value)
 
 /* ---- JSON ---- */
 
-/* The size of the UTF-8 sequence at `at`, or 0 when there is none. */
-static size_t utf8_size(const uint8_t *at, size_t left)
+/* What is not UTF-8 cannot come out of DuckDB's VARCHAR, so nothing is lost here. */
+static void append_json_string(struct buffer *out, struct bytes text)
 {
-	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t size = at[0] < 0x80   ? 1
-		      : at[0] < 0xC0 ? 0
-		      : at[0] < 0xE0 ? 2
-		      : at[0] < 0xF0 ? 3
-		      : at[0] < 0xF8 ? 4
-				     : 0;
-	if (size == 0 || size > left)
-		return 0;
-	if (size == 1)
-		return 1;
-	uint32_t code = at[0] & (0x7Fu >> size);
-	for (size_t i = 1; i < size; i++) {
-		if ((at[i] & 0xC0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3Fu);
-	}
-	bool is_legal = code >= smallest[size] && code <= 0x10FFFF && (code & ~0x7FFu) != 0xD800;
-	return is_legal ? size : 0;
-}
-
-static void append_escaped(struct buffer *out, uint8_t byte)
-{
-	switch (byte) {
-	case '"':
-	case '\\':
-		buffer_append_u8(out, '\\');
-		buffer_append_u8(out, byte);
-		break;
-	case '\n':
-		buffer_append_cstring(out, "\\n");
-		break;
-	case '\t':
-		buffer_append_cstring(out, "\\t");
-		break;
-	case '\r':
-		buffer_append_cstring(out, "\\r");
-		break;
-	default:
-		if (byte < 0x20)
-			buffer_append_format(out, "\\u%04x", byte);
-		else
-			buffer_append_u8(out, byte);
-	}
-}
-
-void print_json_string(struct buffer *out, struct bytes text)
-{
-	buffer_append_u8(out, '"');
-	for (size_t i = 0; i < text.size;) {
-		size_t size = utf8_size(text.data + i, text.size - i);
-		if (size == 0)
-			buffer_append_cstring(out, "\xEF\xBF\xBD");
-		else if (size == 1)
-			append_escaped(out, text.data[i]);
-		else
-			buffer_append(out, text.data + i, size);
-		i += size > 0 ? size : 1;
-	}
-	buffer_append_u8(out, '"');
+	struct json_writer writer = json_writer_of(out);
+	json_write_text(&writer, text);
 }
 
 static void append_json_items(const struct printer *printer, duckdb_vector items, idx_t offset,
@@ -483,7 +416,7 @@ static void append_json_struct(
 	for (size_t i = 0; i < printer->child_count; i++) {
 		if (i > 0)
 			buffer_append_u8(out, ',');
-		print_json_string(out, bytes_of_cstring(printer->labels[i]));
+		append_json_string(out, bytes_of_cstring(printer->labels[i]));
 		buffer_append_u8(out, ':');
 		printer_append_json(
 			&printer->children[i], duckdb_struct_vector_get_child(vector, i), row, out);
@@ -504,7 +437,7 @@ static void append_json_map(const struct printer *printer, duckdb_vector vector,
 			buffer_append_u8(out, ',');
 		buffer_reset(&key);
 		printer_append_text(&printer->children[0], keys, i, &key);
-		print_json_string(out, buffer_bytes(&key));
+		append_json_string(out, buffer_bytes(&key));
 		buffer_append_u8(out, ':');
 		printer_append_json(&printer->children[1], values, i, out);
 	}
@@ -659,7 +592,7 @@ void printer_append_json(
 	} else {
 		struct buffer text = { 0 };
 		printer_append_text(printer, vector, row, &text);
-		print_json_string(out, buffer_bytes(&text));
+		append_json_string(out, buffer_bytes(&text));
 		buffer_deinit(&text);
 	}
 }

@@ -74,9 +74,6 @@ bool result_append_text(const struct result *result, size_t column, struct buffe
  */
 void result_append_json(const struct result *result, size_t column, struct buffer *out);
 
-/* A JSON string, quotes included; bytes that are not UTF-8 become U+FFFD. */
-void print_json_string(struct buffer *out, struct bytes text);
-
 void result_close(struct result *result); /* also NULL */
 
 #endif

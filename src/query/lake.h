@@ -1,0 +1,24 @@
+/*
+ * lake.h: the tables of a lake as queries see them (tables.h), read from its catalog and store.
+ *
+ * A state is what one read transaction on the catalog returned (I6).  Metadata files and versions
+ * that were read are kept, because neither ever changes.
+ *
+ * AT by position or time gives exactly what the lake was there, or MISSING where that version is
+ * not kept any more; a position that the lake has not reached is MISSING too.
+ *
+ * Kinds: those of catalog.h and store.h; MISSING when there is no lake; CORRUPT for metadata that
+ * breaks its format or is gone; UNSUPPORTED for files that are not read here (deletion vectors,
+ * equality deletes, formats other than Parquet, anything outside of the local file system).
+ */
+#ifndef QUERY_LAKE_H
+#define QUERY_LAKE_H
+
+#include "catalog/catalog.h"
+#include "query/tables.h"
+#include "store/store.h"
+
+/* Owns both; a catalog opened read-only is enough. */
+struct tables *lake_tables_open(struct catalog *catalog, struct store *store);
+
+#endif
