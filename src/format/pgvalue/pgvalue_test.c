@@ -232,6 +232,19 @@ TEST(malformed_texts_are_refused)
 	}
 }
 
+TEST(timestamps_of_any_year_are_out_of_range_and_not_malformed)
+{
+	static const char *const texts[] = { "9999999-12-31 23:59:59+00",
+		"9999999-01-01 00:00:00-99:99:99 BC", "10000-01-01 23:59:59+23",
+		"0001-01-01 00:00:00+00:00:01" };
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		struct column column;
+		CHECK_EQUAL(append(&column, OID_TIMESTAMPTZ, -1, 't', bytes_of_cstring(texts[i])),
+			PGVALUE_OUT_OF_RANGE);
+		column_deinit(&column);
+	}
+}
+
 TEST(bytes_that_are_not_utf8_are_refused_in_texts_but_not_in_binary)
 {
 	static const uint32_t texts[] = { 25, 1043, 1042, 19, 114, 3802 };

@@ -250,6 +250,10 @@ static int64_t scan_time(struct scan *scan)
 	return micros;
 }
 
+enum {
+	ZONE_DAYS_MAX = 5 /* two digits of hours, and then some */
+};
+
 /* +HH[:MM[:SS]], east of UTC: seconds. */
 static int64_t scan_zone(struct scan *scan)
 {
@@ -292,8 +296,13 @@ static enum pgvalue_fault append_timestamp(struct column *column, struct bytes w
 	int64_t micros = scan_time(&scan);
 	if (has_zone)
 		micros -= scan_zone(&scan) * MICROS_PER_SECOND;
-	micros += scan_era(&scan, date) * MICROS_PER_DAY;
-	return scan_done(&scan) ? pgvalue_push_timestamp(column, micros) : PGVALUE_MALFORMED;
+	const int64_t days = scan_era(&scan, date);
+	if (!scan_done(&scan))
+		return PGVALUE_MALFORMED;
+	/* A day that no zone brings back into the range has no product that fits, either. */
+	if (days < DAYS_MIN - ZONE_DAYS_MAX || days > DAYS_MAX + ZONE_DAYS_MAX)
+		return PGVALUE_OUT_OF_RANGE;
+	return pgvalue_push_timestamp(column, micros + days * MICROS_PER_DAY);
 }
 
 enum pgvalue_fault pgvalue_text_timestamp(struct column *column, struct bytes wire)
@@ -352,7 +361,7 @@ enum pgvalue_fault pgvalue_text_bytea(struct column *column, struct bytes wire)
 	const size_t size = (wire.size - 2) / 2;
 	if (size > UINT32_MAX - column->data.size)
 		return PGVALUE_TOO_LONG;
-	buffer_reserve(&column->data, size);
+	buffer_reserve(&column->data, size + 1); /* an address even for nothing */
 	uint8_t *room = column->data.data + column->data.size;
 	for (size_t i = 0; i < size; i++)
 		room[i] = scan_hex_byte(&scan);
