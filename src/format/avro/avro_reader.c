@@ -4,7 +4,7 @@
 
 const struct avro_limits AVRO_LIMITS_DEFAULT = {
 	.header_size_max = 1024 * 1024,
-	.content_size_max = 256 * 1024 * 1024,
+	.content_size_max = 64 * 1024 * 1024,
 };
 
 enum {
@@ -129,7 +129,8 @@ bool avro_reader_next(
 		return error_set(err, ERROR_LIMIT, "an Avro file holds too many bytes");
 	reader->content_size_left -= block.size;
 	*items = reader_of(block);
-	*item_count = reader_count(items, (uint64_t)count, 1);
+	const size_t size_min = reader->type->size_min ? reader->type->size_min : 1;
+	*item_count = reader_count(items, (uint64_t)count, size_min);
 	if (items->failed)
 		return error_set(err, ERROR_CORRUPT, "a block of an Avro file counts %lld items",
 			(long long)count);

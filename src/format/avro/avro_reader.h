@@ -19,7 +19,7 @@ struct avro_limits {
 	size_t content_size_max; /* bytes of all blocks, decompressed */
 };
 
-extern const struct avro_limits AVRO_LIMITS_DEFAULT; /* 1 MiB, 256 MiB */
+extern const struct avro_limits AVRO_LIMITS_DEFAULT; /* 1 MiB, 64 MiB */
 
 struct avro_reader {
 	size_t key_value_count;
