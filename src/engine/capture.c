@@ -27,16 +27,19 @@ struct capture {
 	micros_t full_confirm_at;
 	struct log_receipt receipt;
 	struct capture_last last;
+	_Atomic uint32_t *is_logging;
 };
 
 bool capture_open(struct world *world, struct source *source, struct log *log,
-	const struct capture_last *expected, struct capture **out, struct error *err)
+	const struct capture_last *expected, _Atomic uint32_t *is_logging, struct capture **out,
+	struct error *err)
 {
 	struct capture *capture = memory_allocate(1, sizeof *capture);
 	capture->world = world;
 	capture->source = source;
 	capture->log = log;
 	capture->expected = *expected;
+	capture->is_logging = is_logging;
 	const struct log_record start = {
 		.kind = LOG_START,
 		.end_lsn = 0,
@@ -130,6 +133,7 @@ static bool look_at(struct capture *capture, const struct source_message *messag
 static bool append(
 	struct capture *capture, const struct log_record *record, bool *taken, struct error *err)
 {
+	*capture->is_logging = 1;
 	*taken = log_append(capture->log, record, err);
 	if (*taken) {
 		capture->has_unsynced = true;
@@ -155,6 +159,7 @@ static bool sync(struct capture *capture, struct error *err)
 		return true;
 	if (!log_sync(capture->log, &capture->receipt, err))
 		return false;
+	*capture->is_logging = 0;
 	capture->has_unsynced = false;
 	capture->unsynced_bytes = 0;
 	return source_confirm(capture->source, &capture->receipt, err);

@@ -21,9 +21,11 @@ struct capture;
 /*
  * Starts streaming from where the slot stands.  `expected` is the last commit of the log when the
  * slot stands before its end, else all zero.
+ * is_logging is 1 while records are on their way to the disk, for whoever watches.
  */
 bool capture_open(struct world *world, struct source *source, struct log *log,
-	const struct capture_last *expected, struct capture **out, struct error *err) MUST_CHECK;
+	const struct capture_last *expected, _Atomic uint32_t *is_logging, struct capture **out,
+	struct error *err) MUST_CHECK;
 void capture_close(struct capture *capture); /* also NULL; the source and the log stay */
 
 /*

@@ -85,3 +85,28 @@ bool check_relation(const struct relation *relation, struct error *why)
 		"ALTER TABLE %s.%s REPLICA IDENTITY DEFAULT, then run \"walberg snapshot %s.%s\".",
 		relation->namespace_name, relation->name, relation->namespace_name, relation->name);
 }
+
+bool check_same_definition(
+	const struct relation *lake, const struct relation *source, struct error *why)
+{
+	if (lake->oid != source->oid)
+		return error_set(why, ERROR_UNSUPPORTED, "the table was dropped and made again");
+	if (lake->column_count != source->column_count)
+		return error_set(why, ERROR_UNSUPPORTED, "the table had %zu columns and has %zu",
+			lake->column_count, source->column_count);
+	for (size_t i = 0; i < lake->column_count; i++) {
+		const struct relation_column *was = &lake->columns[i], *is = &source->columns[i];
+		if (strcmp(was->name, is->name) != 0)
+			return error_set(why, ERROR_UNSUPPORTED,
+				"column %zu was \"%s\" and is \"%s\"", i + 1, was->name, is->name);
+		if (was->type_oid != is->type_oid || was->type_modifier != is->type_modifier)
+			return error_set(why, ERROR_UNSUPPORTED, "column \"%s\" has another type",
+				was->name);
+		if (was->is_key != is->is_key)
+			return error_set(why, ERROR_UNSUPPORTED,
+				"the primary key is another (column \"%s\")", was->name);
+	}
+	if (lake->is_append != source->is_append)
+		return error_set(why, ERROR_UNSUPPORTED, "the replica identity is another");
+	return true;
+}

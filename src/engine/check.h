@@ -21,4 +21,8 @@ bool check_log(const struct lake *lake, const struct source_state *source, lsn_t
 /* False, with the reason as an error, when a captured relation cannot be kept exactly. */
 bool check_relation(const struct relation *relation, struct error *why) MUST_CHECK;
 
+/* Whether rows of the source as it is now are what the lake's table was made for. */
+bool check_same_definition(
+	const struct relation *lake, const struct relation *source, struct error *why) MUST_CHECK;
+
 #endif

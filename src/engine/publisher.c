@@ -146,6 +146,11 @@ struct apply *publisher_apply(const struct publisher *publisher)
 	return publisher->apply;
 }
 
+micros_t publisher_now(const struct publisher *publisher)
+{
+	return world_now(publisher->options.world);
+}
+
 void publisher_set_phase(struct publisher *publisher, enum lake_phase phase)
 {
 	publisher->lake.phase = phase;
@@ -383,21 +388,27 @@ micros_t publisher_idle_time(const struct publisher *publisher)
 
 /* --- tables that are read anew --- */
 
-bool publisher_open_empty(struct publisher *publisher, struct apply *apply,
-	const struct relation *relation, struct apply_table **out, struct error *err)
+void publisher_reread(struct publisher *publisher, struct publisher_table *table)
 {
-	struct publisher_table *table =
-		publisher_find(publisher, relation->namespace_name, relation->name);
-	const char *location = table != NULL ? table->row.metadata_location : "";
-	if (location[0] != '\0') {
-		if (apply_add(apply, relation, location, 0, out, err)) {
-			apply_truncate(*out);
-			return true;
-		}
-		if (!pauses_a_table(err->kind))
-			return false;
-	}
-	return apply_add(apply, relation, "", 0, out, err);
+	if (table->open != NULL)
+		abandon(publisher, table);
+	table->row.state = TABLE_SNAPSHOT;
+	table->row.reason = "";
+	/* 0 says that the log is not needed. */
+	table->row.log_position =
+		publisher->lake.log_position > 0 ? publisher->lake.log_position : 1;
+	table->is_changed = true;
+}
+
+struct apply *publisher_fork_apply(const struct publisher *publisher)
+{
+	const struct lake *lake = &publisher->lake;
+	return open_apply(publisher, &(struct apply_position){
+					     .lsn = lake->position,
+					     .at = lake->position_at,
+					     .resume = lake->log_position,
+					     .next = lake->log_position,
+				     });
 }
 
 bool publisher_join(struct publisher *publisher, struct apply *filled, struct apply_table *table,

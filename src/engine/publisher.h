@@ -69,6 +69,7 @@ struct publisher_table *publisher_find(
 size_t publisher_table_count(const struct publisher *publisher);
 struct publisher_table *publisher_table_at(const struct publisher *publisher, size_t index);
 struct apply *publisher_apply(const struct publisher *publisher);
+micros_t publisher_now(const struct publisher *publisher); /* the world's clock */
 
 /* The log to read, from the lake's log position on; given once, before the first step. */
 void publisher_use_log(struct publisher *publisher, struct log *log);
@@ -103,12 +104,11 @@ void publisher_pause(
  */
 void publisher_begin_at(struct publisher *publisher, lsn_t lsn, micros_t at);
 
-/*
- * Open a table to be filled anew in `apply`: on its present Iceberg table where the rows fit it
- * (all its rows are dropped in the same commit that brings the new ones), else on a new one.
- */
-bool publisher_open_empty(struct publisher *publisher, struct apply *apply,
-	const struct relation *relation, struct apply_table **out, struct error *err) MUST_CHECK;
+/* Close a table and say that it is being read again; the log is kept for it from here on. */
+void publisher_reread(struct publisher *publisher, struct publisher_table *table);
+
+/* Another apply at the lake's last commit, for tables that are read while this one goes on. */
+struct apply *publisher_fork_apply(const struct publisher *publisher);
 
 /*
  * A table that was filled by another apply, at its floor: bring it to this one's place in the log

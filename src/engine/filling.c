@@ -1,0 +1,249 @@
+#include "engine/filling.h"
+
+#include "base/logline.h"
+#include "engine/check.h"
+#include "engine/definition.h"
+
+#include <stdlib.h>
+
+bool filling_concerns_table(enum error_kind kind)
+{
+	return kind == ERROR_CONFLICT || kind == ERROR_MISSING || kind == ERROR_UNSUPPORTED ||
+	       kind == ERROR_CORRUPT;
+}
+
+static void hint_snapshot(const struct relation *relation, struct error *why)
+{
+	if (why->hint[0] == '\0')
+		error_hint(why, "Run \"walberg snapshot %s.%s\" to read it again.",
+			relation->namespace_name, relation->name);
+}
+
+bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
+	struct apply_table **out, struct error *err)
+{
+	if (location[0] != '\0') {
+		if (apply_add(apply, relation, location, 0, out, err)) {
+			apply_truncate(*out);
+			return true;
+		}
+		if (!filling_concerns_table(err->kind))
+			return false;
+	}
+	return apply_add(apply, relation, "", 0, out, err);
+}
+
+bool filling_read_table(struct apply *apply, struct apply_table *table,
+	struct source_snapshot *snapshot, const struct filling_progress *progress,
+	struct error *err)
+{
+	uint64_t told = 0;
+	if (!source_snapshot_open_table(snapshot, table->relation, err))
+		return false;
+	while (true) {
+		struct bytes chunk;
+		if (!source_snapshot_next(snapshot, &chunk, err))
+			return false;
+		if (chunk.size == 0)
+			break;
+		if (!apply_copy(apply, table, chunk, err))
+			return false;
+		const uint64_t rows = apply_copied_rows(table);
+		if ((rows & 0xfff) == 0 && rows != told) {
+			told = rows;
+			if (!progress->tell(progress->context, table->relation, rows))
+				return error_set(err, ERROR_LOST, "stopped");
+		}
+	}
+	(void)progress->tell(progress->context, table->relation, apply_copied_rows(table));
+	return apply_copy_end(apply, table, snapshot->lsn, err);
+}
+
+static void leave_out(struct publisher *publisher, const struct source_state *state)
+{
+	for (size_t i = 0; i < state->left_out_count; i++) {
+		const struct source_left_out *table = &state->left_out[i];
+		struct publisher_table *known =
+			publisher_find(publisher, table->namespace_name, table->name);
+		struct error why;
+		if (known == NULL || known->row.state == TABLE_LEFT_OUT) {
+			publisher_put(publisher, table->namespace_name, table->name, TABLE_LEFT_OUT,
+				table->reason, "");
+			continue;
+		}
+		if (known->row.state == TABLE_PAUSED)
+			continue;
+		error_set(&why, ERROR_UNSUPPORTED, "%s", table->reason);
+		publisher_pause(publisher, known, &why);
+	}
+}
+
+static const struct relation *find_relation(
+	const struct source_state *state, const struct catalog_table *row)
+{
+	for (size_t i = 0; i < state->relation_count; i++)
+		if (strcmp(state->relations[i].name, row->name) == 0 &&
+			strcmp(state->relations[i].namespace_name, row->namespace_name) == 0)
+			return &state->relations[i];
+	return NULL;
+}
+
+/* Tables of the lake that the source does not have any more, or has in another form. */
+static void pause_changed(struct publisher *publisher, const struct source_state *state)
+{
+	for (size_t i = 0; i < publisher_table_count(publisher); i++) {
+		struct publisher_table *table = publisher_table_at(publisher, i);
+		if (table->row.state != TABLE_LIVE)
+			continue;
+		struct error why = { 0 };
+		const struct relation *now = find_relation(state, &table->row);
+		if (now == NULL)
+			error_set(&why, ERROR_MISSING, "the source has no such table any more");
+		else if (table->open != NULL &&
+			 !check_same_definition(table->open->relation, now, &why))
+			hint_snapshot(now, &why);
+		if (why.kind != ERROR_NONE)
+			publisher_pause(publisher, table, &why);
+	}
+}
+
+/* NULL when the relation cannot be captured: its row says why. */
+static struct publisher_table *admit(struct publisher *publisher, const struct relation *relation)
+{
+	struct arena arena = { 0 };
+	struct error why = { 0 };
+	const char *definition = definition_encode(relation, &arena);
+	struct publisher_table *table = publisher_put(publisher, relation->namespace_name,
+		relation->name, TABLE_SNAPSHOT, "", definition);
+	if (!check_relation(relation, &why)) {
+		publisher_pause(publisher, table, &why);
+		table = NULL;
+	}
+	arena_deinit(&arena);
+	return table;
+}
+
+void filling_compare(struct publisher *publisher, const struct source_state *state)
+{
+	leave_out(publisher, state);
+	pause_changed(publisher, state);
+	for (size_t i = 0; i < state->relation_count; i++) {
+		const struct relation *relation = &state->relations[i];
+		const struct publisher_table *known =
+			publisher_find(publisher, relation->namespace_name, relation->name);
+		if (known == NULL || known->row.state == TABLE_LEFT_OUT)
+			(void)admit(publisher, relation);
+	}
+}
+
+/* --- the lake's beginning --- */
+
+struct beginning {
+	struct publisher *publisher;
+	struct source *source;
+	const struct filling_progress *progress;
+	struct arena arena;
+	struct source_state state;
+	size_t count; /* relations that are read */
+	struct relation *relations;
+};
+
+static void choose_relations(struct beginning *beginning)
+{
+	const struct source_state *state = &beginning->state;
+	leave_out(beginning->publisher, state);
+	for (size_t i = 0; i < publisher_table_count(beginning->publisher); i++) {
+		struct publisher_table *table = publisher_table_at(beginning->publisher, i);
+		struct error why;
+		if (table->row.state == TABLE_LEFT_OUT || find_relation(state, &table->row) != NULL)
+			continue;
+		error_set(&why, ERROR_MISSING, "the source has no such table any more");
+		publisher_pause(beginning->publisher, table, &why);
+	}
+	beginning->relations =
+		arena_array(&beginning->arena, struct relation, state->relation_count);
+	for (size_t i = 0; i < state->relation_count; i++)
+		if (admit(beginning->publisher, &state->relations[i]) != NULL)
+			beginning->relations[beginning->count++] = state->relations[i];
+}
+
+static bool fill(struct beginning *beginning, const struct relation *relation,
+	struct source_snapshot *snapshot, struct error *err)
+{
+	struct publisher *publisher = beginning->publisher;
+	struct apply *apply = publisher_apply(publisher);
+	struct publisher_table *table =
+		publisher_find(publisher, relation->namespace_name, relation->name);
+	if (filling_open_empty(apply, relation, table->row.metadata_location, &table->open, err) &&
+		filling_read_table(apply, table->open, snapshot, beginning->progress, err))
+		return true;
+	if (!filling_concerns_table(err->kind))
+		return error_context(
+			err, "reading \"%s.%s\"", relation->namespace_name, relation->name);
+	hint_snapshot(relation, err);
+	publisher_pause(publisher, table, err);
+	return true;
+}
+
+static bool fill_all(
+	struct beginning *beginning, struct source_snapshot *snapshot, struct error *err)
+{
+	for (size_t i = 0; i < beginning->count; i++)
+		if (!fill(beginning, &beginning->relations[i], snapshot, err))
+			return false;
+	return true;
+}
+
+/*
+ * The commit that says STARTING comes before anything is dropped or made: a process that still
+ * fills this lake finds another commit number and gives up.
+ */
+static bool announce(struct beginning *beginning, struct error *err)
+{
+	if (!source_inspect(beginning->source, &beginning->arena, &beginning->state, err))
+		return false;
+	publisher_set_phase(beginning->publisher, LAKE_STARTING);
+	publisher_set_source(beginning->publisher, beginning->state.system_identifier,
+		beginning->state.timeline);
+	return publisher_commit(beginning->publisher, err) && source_drop(beginning->source, err);
+}
+
+static bool begin(struct beginning *beginning,
+	bool (*open_log)(void *context, struct log **out, struct error *err), void *log_context,
+	struct error *err)
+{
+	struct publisher *publisher = beginning->publisher;
+	struct source_snapshot *snapshot;
+	struct log *log;
+	if (!announce(beginning, err))
+		return false;
+	choose_relations(beginning);
+	if (!source_publish(beginning->source, beginning->relations, beginning->count, err) ||
+		!source_open_snapshot(beginning->source, true, &snapshot, err))
+		return false;
+	publisher_begin_at(publisher, snapshot->lsn, publisher_now(publisher));
+	bool done = fill_all(beginning, snapshot, err);
+	source_snapshot_close(snapshot);
+	if (!done || !open_log(log_context, &log, err))
+		return false;
+	publisher_use_log(publisher, log);
+	publisher_set_log(publisher, log_id(log));
+	publisher_set_phase(publisher, LAKE_LIVE);
+	return publisher_commit(publisher, err);
+}
+
+bool filling_begin_lake(struct publisher *publisher, struct source *source,
+	bool (*open_log)(void *context, struct log **out, struct error *err), void *log_context,
+	const struct filling_progress *progress, struct error *err)
+{
+	struct beginning beginning = {
+		.publisher = publisher,
+		.source = source,
+		.progress = progress,
+	};
+	bool done = begin(&beginning, open_log, log_context, err);
+	arena_deinit(&beginning.arena);
+	if (!done)
+		return error_context(err, "taking the initial snapshot");
+	return true;
+}

@@ -1,0 +1,133 @@
+#include "engine/lake.h"
+
+#include <stdlib.h>
+
+enum {
+	BUSY_TIMEOUT_MS = 5000,
+	LAKE_ID_BYTES = 4,
+};
+
+static bool open_catalog(const struct configuration *configuration, bool is_read_only,
+	struct catalog **out, struct error *err)
+{
+	struct sqlite_options options = {
+		.catalog_name = configuration->lake_catalog_name,
+		.is_read_only = is_read_only,
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+	};
+	return configuration_catalog_path(configuration, &options.path, err) &&
+	       catalog_sqlite_open(&options, out, err);
+}
+
+bool lake_open_catalog(const struct configuration *configuration, bool is_read_only,
+	struct catalog **out, struct error *err)
+{
+	if (open_catalog(configuration, is_read_only, out, err))
+		return true;
+	if (err->kind == ERROR_MISSING)
+		error_hint(err,
+			"There is no lake in \"%s\": name it with --lake, or make it with "
+			"\"walberg run postgresql://...\".",
+			configuration->lake_directory);
+	return false;
+}
+
+bool lake_open(struct world *world, const struct configuration *configuration,
+	struct lake_parts *out, struct error *err)
+{
+	*out = (struct lake_parts){ 0 };
+	if (world_make_directories(world, configuration->lake_directory, err) &&
+		store_local_open(world, configuration->lake_warehouse, &out->store, err) &&
+		open_catalog(configuration, false, &out->catalog, err))
+		return true;
+	lake_close(out);
+	return error_context(err, "opening the lake in \"%s\"", configuration->lake_directory);
+}
+
+void lake_close(struct lake_parts *parts)
+{
+	catalog_close(parts->catalog);
+	store_close(parts->store);
+	*parts = (struct lake_parts){ 0 };
+}
+
+static bool create(struct world *world, const struct configuration *configuration,
+	struct catalog *catalog, struct arena *arena, struct error *err)
+{
+	uint8_t random[LAKE_ID_BYTES];
+	world_random(world, random, sizeof random);
+	const char *id =
+		arena_format(arena, "%02x%02x%02x%02x", random[0], random[1], random[2], random[3]);
+	const char *name = configuration->source_slot != NULL
+				   ? configuration->source_slot
+				   : arena_format(arena, "walberg_%s", id);
+	char commit_id[UUID_TEXT_SIZE];
+	const struct lake lake = {
+		.id = id,
+		.slot_name = name,
+		.publication_name = name,
+		.append_publication_name = arena_format(arena, "%s_append", name),
+		.system_identifier = "",
+		.phase = LAKE_NEW,
+		.commit_id = world_uuid(world, commit_id),
+		.log_id = "",
+	};
+	return catalog_create(catalog, &lake, err);
+}
+
+bool lake_load_or_create(struct world *world, const struct configuration *configuration,
+	struct catalog *catalog, struct arena *arena, struct catalog_view *out, struct error *err)
+{
+	if (catalog_load(catalog, arena, out, err))
+		return true;
+	if (err->kind != ERROR_MISSING)
+		return false;
+	return create(world, configuration, catalog, arena, err) &&
+	       catalog_load(catalog, arena, out, err);
+}
+
+struct publisher_options lake_publisher_options(struct world *world,
+	const struct configuration *configuration, const struct lake_parts *parts)
+{
+	return (struct publisher_options){
+		.world = world,
+		.store = parts->store,
+		.catalog = parts->catalog,
+		.table = {
+			.zstd_level = (int)configuration->table_zstd_level,
+			.file_size_target_bytes = (uint64_t)configuration->table_file_size,
+			.row_group_rows = (uint32_t)configuration->table_row_group_rows,
+		},
+		.pending_bytes_max = (uint64_t)configuration->lake_memory,
+		.commit_interval = configuration->lake_commit_interval,
+		.history = {
+			.versions_min = (size_t)configuration->history_versions_min,
+			.versions_max = (size_t)configuration->history_versions_max,
+			.age = configuration->history_age,
+			.removal_delay = configuration->history_removal_delay,
+		},
+	};
+}
+
+bool lake_open_source(struct world *world, const struct configuration *configuration,
+	const struct lake *lake, struct source **out, struct error *err)
+{
+	if (configuration->source_url == NULL) {
+		error_set(err, ERROR_SETUP, "no source is given");
+		return error_hint(err, "Give a connection string: walberg run "
+				       "postgresql://user@host/database, or set source.url.");
+	}
+	const struct postgres_options options = {
+		.url = configuration->source_url,
+		.user = configuration->source_user,
+		.password = configuration->source_password,
+		.database = configuration->source_database,
+		.slot_name = lake->slot_name,
+		.publication_name = lake->publication_name,
+		.append_publication_name = lake->append_publication_name,
+		.tables = configuration->source_tables.items,
+		.table_count = configuration->source_tables.count,
+		.connect_timeout = configuration->source_connect_timeout,
+	};
+	return source_postgres_open(world, &options, out, err);
+}

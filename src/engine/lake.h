@@ -1,0 +1,36 @@
+/*
+ * lake.h: a configured lake's parts, opened: its store and its catalog.
+ */
+#ifndef ENGINE_LAKE_H
+#define ENGINE_LAKE_H
+
+#include "engine/configuration.h"
+#include "engine/publisher.h"
+
+struct lake_parts {
+	struct store *store;
+	struct catalog *catalog;
+};
+
+/* For writing: makes directories and the catalog where they are missing. */
+bool lake_open(struct world *world, const struct configuration *configuration,
+	struct lake_parts *out, struct error *err) MUST_CHECK;
+
+/* For looking: MISSING when there is no lake. Only the catalog is opened. */
+bool lake_open_catalog(const struct configuration *configuration, bool is_read_only,
+	struct catalog **out, struct error *err) MUST_CHECK;
+void lake_close(struct lake_parts *parts);
+
+/* Loads the lake, or puts the first row of a new one, with a random id. */
+bool lake_load_or_create(struct world *world, const struct configuration *configuration,
+	struct catalog *catalog, struct arena *arena, struct catalog_view *out,
+	struct error *err) MUST_CHECK;
+
+struct publisher_options lake_publisher_options(struct world *world,
+	const struct configuration *configuration, const struct lake_parts *parts);
+
+/* The source that this lake belongs to. */
+bool lake_open_source(struct world *world, const struct configuration *configuration,
+	const struct lake *lake, struct source **out, struct error *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,505 @@
+#include "engine/run_internal.h"
+
+#include "base/logline.h"
+#include "engine/check.h"
+#include "engine/definition.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	REQUEST_INTERVAL = 1000 * 1000,
+	IDLE_WAIT_MAX = 200 * 1000,
+	BACK_OFF_FIRST = 100 * 1000,
+	BACK_OFF_MAX = 10 * 1000 * 1000,
+	BACK_OFF_PIECE = 50 * 1000,
+	PROGRESS_INTERVAL = 5 * 1000 * 1000, /* of lines; a bar is redrawn more often */
+	BAR_INTERVAL = 200 * 1000,
+	OPEN_TRIES_MAX = 60,
+};
+
+enum outcome {
+	OUTCOME_STOPPED = 1,
+	OUTCOME_BEGIN_AGAIN, /* everything is to be read anew */
+	OUTCOME_REOPEN,      /* err says why: the lake is opened again after a while */
+	OUTCOME_FAILED,      /* err is for an operator */
+};
+
+struct run {
+	struct world *world;
+	const struct configuration *configuration;
+	volatile sig_atomic_t *stop;
+	bool watches;
+	struct process *process;
+	struct lake_parts parts;
+	struct publisher *publisher;
+	struct log *log;
+	struct capture_thread capture;
+	struct reading_thread reading;
+	micros_t requests_due_at;
+	micros_t reading_due_at; /* after a failure, not at once */
+	bool begins_again;       /* a request says so */
+};
+
+/* --- shared with the threads --- */
+
+void run_copy_lake(const struct lake *lake, struct arena *arena, struct lake *out)
+{
+	*out = *lake;
+	out->id = arena_copy_cstring(arena, lake->id);
+	out->slot_name = arena_copy_cstring(arena, lake->slot_name);
+	out->publication_name = arena_copy_cstring(arena, lake->publication_name);
+	out->append_publication_name = arena_copy_cstring(arena, lake->append_publication_name);
+	out->system_identifier = arena_copy_cstring(arena, lake->system_identifier);
+	out->commit_id = arena_copy_cstring(arena, lake->commit_id);
+	out->log_id = arena_copy_cstring(arena, lake->log_id);
+}
+
+void run_back_off(struct world *world, int *tries, volatile sig_atomic_t *stop, atomic_bool *also)
+{
+	micros_t wait = BACK_OFF_FIRST;
+	for (int i = 0; i < *tries && wait < BACK_OFF_MAX; i++)
+		wait *= 2;
+	uint8_t jitter;
+	world_random(world, &jitter, sizeof jitter);
+	wait = (wait < BACK_OFF_MAX ? wait : BACK_OFF_MAX) * (192 + jitter / 4) / 256;
+	*tries += 1;
+	for (; wait > 0; wait -= BACK_OFF_PIECE) {
+		if ((stop != NULL && *stop) || (also != NULL && *also))
+			return;
+		world_sleep(world, wait < BACK_OFF_PIECE ? wait : BACK_OFF_PIECE);
+	}
+}
+
+static void draw_bar(const struct relation *relation, uint64_t rows, micros_t elapsed)
+{
+	const double seconds = elapsed > 0 ? (double)elapsed / 1e6 : 1e-6;
+	fprintf(stderr, "\r\033[Kreading %s.%s  %llu rows  %.0f rows/s", relation->namespace_name,
+		relation->name, (unsigned long long)rows, (double)rows / seconds);
+}
+
+static bool tell(void *context, const struct relation *relation, uint64_t rows)
+{
+	struct run_progress *progress = context;
+	const micros_t now = world_monotonic(world_posix());
+	if (process_activity(progress->process)->copied_rows > rows || progress->began_at == 0) {
+		progress->began_at = now;
+		process_say(progress->process, "reading %s.%s", relation->namespace_name,
+			relation->name);
+		logline_info("reading a table", LOG_TEXT("namespace", relation->namespace_name),
+			LOG_TEXT("table", relation->name));
+	}
+	process_activity(progress->process)->copied_rows = rows;
+	if (now >= progress->next_at) {
+		if (progress->watches)
+			draw_bar(relation, rows, now - progress->began_at);
+		else if (progress->next_at > 0)
+			logline_info("reading", LOG_TEXT("table", relation->name),
+				LOG_INT("rows", rows));
+		progress->next_at = now + (progress->watches ? BAR_INTERVAL : PROGRESS_INTERVAL);
+	}
+	return !(progress->stop != NULL && *progress->stop) &&
+	       !(progress->stop_reading != NULL && *progress->stop_reading);
+}
+
+struct filling_progress run_progress_of(struct run_progress *progress)
+{
+	return (struct filling_progress){ tell, progress };
+}
+
+static void report_step(void *context, enum publisher_step step)
+{
+	struct run *run = context;
+	process_activity(run->process)->publisher_step = step;
+}
+
+/* --- opening --- */
+
+static bool open_publisher(struct run *run, struct error *err)
+{
+	struct publisher_options options =
+		lake_publisher_options(run->world, run->configuration, &run->parts);
+	options.step = report_step;
+	options.context = run;
+	process_say(run->process, "opening the tables");
+	return publisher_open(&options, &run->publisher, err);
+}
+
+static bool open_log_at(struct run *run, lsn_t confirmed_lsn, struct error *err)
+{
+	const struct lake *lake = publisher_lake(run->publisher);
+	const struct segment_options options = {
+		.lake_id = lake->id,
+		.codec = &log_codec_pgoutput,
+		.segment_size_bytes = (uint64_t)run->configuration->log_segment_size,
+		.size_limit_bytes = (uint64_t)run->configuration->log_size_limit,
+		.confirmed_lsn = confirmed_lsn,
+		.needed = lake->phase == LAKE_LIVE ? lake->log_position : 0,
+		.needed_log_id = lake->phase == LAKE_LIVE ? lake->log_id : NULL,
+	};
+	return log_segment_open(
+		run->world, run->configuration->log_directory, &options, &run->log, err);
+}
+
+/* A lake that begins has no use for what an earlier log holds. */
+static bool remove_old_log(struct run *run, struct error *err)
+{
+	const char *directory = run->configuration->log_directory;
+	struct arena arena = { 0 };
+	struct file_info *files;
+	size_t count;
+	bool done = world_list(run->world, directory, &arena, &files, &count, err);
+	if (!done && err->kind == ERROR_MISSING) {
+		arena_deinit(&arena);
+		return true;
+	}
+	for (size_t i = 0; done && i < count; i++)
+		done = files[i].is_directory ||
+		       world_remove(run->world,
+			       arena_format(&arena, "%s/%s", directory, files[i].name), err);
+	arena_deinit(&arena);
+	return done && world_sync_directory(run->world, directory, err);
+}
+
+static bool open_new_log(void *context, struct log **out, struct error *err)
+{
+	struct run *run = context;
+	if (!remove_old_log(run, err) || !open_log_at(run, 0, err))
+		return false;
+	*out = run->log;
+	return true;
+}
+
+static bool begin_lake(struct run *run, struct source *source, struct error *err)
+{
+	struct run_progress progress = {
+		.process = run->process,
+		.stop = run->stop,
+		.watches = run->watches,
+	};
+	const struct filling_progress telling = run_progress_of(&progress);
+	bool done = filling_begin_lake(run->publisher, source, open_new_log, run, &telling, err);
+	if (run->watches)
+		fputs("\r\033[K", stderr);
+	if (!done)
+		return false;
+	char position[LSN_TEXT_SIZE];
+	logline_info("the initial snapshot is complete",
+		LOG_TEXT("position",
+			lsn_format(publisher_lake(run->publisher)->position, position)));
+	return true;
+}
+
+static bool resume_lake(struct run *run, struct source *source, struct error *err)
+{
+	const struct lake *lake = publisher_lake(run->publisher);
+	struct arena arena = { 0 };
+	struct source_state state;
+	bool done = source_inspect(source, &arena, &state, err) &&
+		    check_source(lake, &state, err) && open_log_at(run, state.confirmed_lsn, err) &&
+		    check_log(lake, &state, log_end_lsn(run->log), err);
+	if (done) {
+		filling_compare(run->publisher, &state);
+		publisher_use_log(run->publisher, run->log);
+		done = capture_find_last(run->log, lake->log_position, &run->capture.last, err);
+	}
+	if (done && run->capture.last.end_lsn == 0)
+		run->capture.last = (struct capture_last){ lake->last_commit_lsn,
+			lake->last_commit_xid, lake->last_commit_at };
+	arena_deinit(&arena);
+	return done;
+}
+
+static bool start_capture(struct run *run, struct source *source, struct error *err)
+{
+	struct capture_thread *capture = &run->capture;
+	capture->world = run->world;
+	capture->configuration = run->configuration;
+	capture->activity = process_activity(run->process);
+	capture->source = source;
+	capture->log = run->log;
+	run_copy_lake(publisher_lake(run->publisher), &capture->arena, &capture->lake);
+	return capture_thread_start(capture, err);
+}
+
+/* --- requests and tables that are read again --- */
+
+static void take_request(struct run *run, const struct catalog_request *request)
+{
+	if (strcmp(request->argument, "--all") == 0) {
+		run->begins_again = true;
+		return; /* dealt with by the commit that begins the lake again */
+	}
+	publisher_finish_request(run->publisher, request->id);
+	const char *dot = strchr(request->argument, '.');
+	if (dot == NULL)
+		return;
+	struct arena arena = { 0 };
+	const char *namespace_name = arena_copy_text(
+		&arena, bytes_of(request->argument, (size_t)(dot - request->argument)));
+	struct publisher_table *table = publisher_find(run->publisher, namespace_name, dot + 1);
+	if (table == NULL)
+		table = publisher_put(
+			run->publisher, namespace_name, dot + 1, TABLE_SNAPSHOT, "", "");
+	if (run->reading.state != READING_NONE && strcmp(run->reading.name, table->row.name) == 0 &&
+		strcmp(run->reading.namespace_name, table->row.namespace_name) == 0)
+		reading_thread_reset(&run->reading);
+	publisher_reread(run->publisher, table);
+	logline_info("a table will be read again", LOG_TEXT("table", request->argument));
+	arena_deinit(&arena);
+}
+
+static bool take_requests(struct run *run, struct error *err)
+{
+	const micros_t now = world_monotonic(run->world);
+	if (now < run->requests_due_at)
+		return true;
+	run->requests_due_at = now + REQUEST_INTERVAL;
+	struct arena arena = { 0 };
+	struct catalog_view view;
+	bool done = catalog_load(run->parts.catalog, &arena, &view, err);
+	for (size_t i = 0; done && i < view.request_count; i++)
+		take_request(run, &view.requests[i]);
+	arena_deinit(&arena);
+	return done;
+}
+
+static struct publisher_table *next_to_read(const struct run *run)
+{
+	for (size_t i = 0; i < publisher_table_count(run->publisher); i++) {
+		struct publisher_table *table = publisher_table_at(run->publisher, i);
+		if (table->row.state == TABLE_SNAPSHOT && table->open == NULL)
+			return table;
+	}
+	return NULL;
+}
+
+static bool start_reading(struct run *run, struct publisher_table *table, struct error *err)
+{
+	struct reading_thread *reading = &run->reading;
+	if (table->row.log_position == 0)
+		publisher_reread(run->publisher, table);
+	if (table->is_changed)
+		return true; /* first the catalog hears that the log is needed from here on */
+	reading->world = run->world;
+	reading->configuration = run->configuration;
+	reading->process = run->process;
+	reading->watches = run->watches;
+	run_copy_lake(publisher_lake(run->publisher), &reading->arena, &reading->lake);
+	reading->namespace_name = arena_copy_cstring(&reading->arena, table->row.namespace_name);
+	reading->name = arena_copy_cstring(&reading->arena, table->row.name);
+	reading->location = arena_copy_cstring(&reading->arena, table->row.metadata_location);
+	reading->apply = publisher_fork_apply(run->publisher);
+	return reading_thread_start(reading, err);
+}
+
+static bool finish_reading(struct run *run, struct error *err)
+{
+	struct reading_thread *reading = &run->reading;
+	struct publisher_table *table =
+		publisher_find(run->publisher, reading->namespace_name, reading->name);
+	bool done = true;
+	if (reading->err.kind == ERROR_NONE) {
+		publisher_put(run->publisher, reading->namespace_name, reading->name,
+			TABLE_SNAPSHOT, "", definition_encode(reading->relation, &reading->arena));
+		done = publisher_join(run->publisher, reading->apply, reading->table, err);
+	} else if (filling_concerns_table(reading->err.kind)) {
+		publisher_pause(run->publisher, table, &reading->err);
+	} else {
+		logline_write_error(LOGLINE_WARNING, &reading->err);
+		run->reading_due_at = world_monotonic(run->world) + REQUEST_INTERVAL;
+	}
+	reading_thread_reset(reading);
+	return done;
+}
+
+static bool tend_readings(struct run *run, struct error *err)
+{
+	if (run->reading.state == READING_DONE)
+		return finish_reading(run, err);
+	if (run->reading.state != READING_NONE || world_monotonic(run->world) < run->reading_due_at)
+		return true;
+	struct publisher_table *table = next_to_read(run);
+	return table == NULL || start_reading(run, table, err);
+}
+
+/* --- the loop --- */
+
+static enum outcome outcome_of(const struct error *err)
+{
+	switch (err->kind) {
+	case ERROR_BUSY:
+	case ERROR_LOST:
+	case ERROR_CONFLICT:
+	case ERROR_UNCERTAIN:
+	case ERROR_LIMIT:
+		return OUTCOME_REOPEN;
+	default:
+		return OUTCOME_FAILED;
+	}
+}
+
+static enum outcome publish(struct run *run, struct error *err)
+{
+	process_say(run->process, "running");
+	while (!*run->stop) {
+		if (run->capture.failed) {
+			*err = run->capture.err;
+			return OUTCOME_FAILED;
+		}
+		if (!take_requests(run, err) || !tend_readings(run, err) ||
+			!publisher_step(run->publisher, err))
+			return outcome_of(err);
+		if (run->begins_again)
+			return OUTCOME_BEGIN_AGAIN;
+		micros_t wait = publisher_idle_time(run->publisher);
+		log_wait(run->log, apply_position(publisher_apply(run->publisher))->next,
+			wait < IDLE_WAIT_MAX ? wait : IDLE_WAIT_MAX);
+	}
+	return publisher_commit(run->publisher, err) ? OUTCOME_STOPPED : outcome_of(err);
+}
+
+static void close_publisher(struct run *run)
+{
+	if (run->reading.state != READING_NONE)
+		reading_thread_reset(&run->reading);
+	publisher_close(run->publisher);
+	run->publisher = NULL;
+}
+
+/* While capture goes on, the lake is opened again and again until that works. */
+static enum outcome supervise(struct run *run, struct error *err)
+{
+	int tries = 0;
+	while (true) {
+		const micros_t began_at = world_monotonic(run->world);
+		enum outcome outcome = publish(run, err);
+		if (outcome != OUTCOME_REOPEN)
+			return outcome;
+		if (world_monotonic(run->world) - began_at > BACK_OFF_MAX)
+			tries = 0;
+		do {
+			logline_write_error(LOGLINE_WARNING, err);
+			close_publisher(run);
+			run_back_off(run->world, &tries, run->stop, &run->capture.failed);
+			if (*run->stop)
+				return OUTCOME_STOPPED;
+			outcome = open_publisher(run, err) ? OUTCOME_REOPEN : outcome_of(err);
+		} while (outcome == OUTCOME_REOPEN && run->publisher == NULL);
+		if (run->publisher == NULL)
+			return outcome;
+		publisher_use_log(run->publisher, run->log);
+	}
+}
+
+static bool open_source(struct run *run, struct source **out, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct catalog_view view;
+	bool done = lake_load_or_create(run->world, run->configuration, run->parts.catalog, &arena,
+			    &view, err) &&
+		    lake_open_source(run->world, run->configuration, &view.lake, out, err);
+	arena_deinit(&arena);
+	return done;
+}
+
+/* A new lake, one that did not get to its first commit, or one that is to be read all again. */
+static bool prepare_beginning(struct run *run, struct error *err)
+{
+	if (publisher_lake(run->publisher)->phase == LAKE_LIVE) {
+		publisher_set_phase(run->publisher, LAKE_STARTING);
+		if (!publisher_commit(run->publisher, err))
+			return false;
+		close_publisher(run);
+		if (!open_publisher(run, err))
+			return false;
+	}
+	struct arena arena = { 0 };
+	struct catalog_view view;
+	bool done = catalog_load(run->parts.catalog, &arena, &view, err);
+	for (size_t i = 0; done && i < view.request_count; i++)
+		publisher_finish_request(run->publisher, view.requests[i].id);
+	arena_deinit(&arena);
+	run->begins_again = false;
+	return done;
+}
+
+static bool open_lake(struct run *run, struct source *source, struct error *err)
+{
+	if (!open_publisher(run, err) || !take_requests(run, err))
+		return false;
+	if (publisher_lake(run->publisher)->phase == LAKE_LIVE && !run->begins_again)
+		return resume_lake(run, source, err);
+	run->capture.last = (struct capture_last){ 0 };
+	return prepare_beginning(run, err) && begin_lake(run, source, err);
+}
+
+static void close_lake(struct run *run)
+{
+	capture_thread_stop(&run->capture);
+	close_publisher(run);
+	log_close(run->log);
+	run->log = NULL;
+	run->requests_due_at = 0;
+}
+
+static enum outcome run_once(struct run *run, struct error *err)
+{
+	struct source *source = NULL;
+	enum outcome outcome;
+	process_say(run->process, "connecting to the source");
+	if (!open_source(run, &source, err)) {
+		outcome = OUTCOME_FAILED;
+	} else if (!open_lake(run, source, err)) {
+		outcome = *run->stop ? OUTCOME_STOPPED : outcome_of(err);
+		source_close(source);
+	} else if (!start_capture(run, source, err)) {
+		outcome = OUTCOME_FAILED;
+	} else {
+		outcome = supervise(run, err);
+	}
+	close_lake(run);
+	return outcome;
+}
+
+static bool run_until_stopped(struct run *run, struct error *err)
+{
+	int tries = 0;
+	while (true) {
+		switch (run_once(run, err)) {
+		case OUTCOME_STOPPED:
+			return true;
+		case OUTCOME_BEGIN_AGAIN:
+			logline_info("everything will be read again");
+			break;
+		case OUTCOME_REOPEN:
+			logline_write_error(LOGLINE_WARNING, err);
+			if (tries >= OPEN_TRIES_MAX)
+				return false;
+			run_back_off(run->world, &tries, run->stop, NULL);
+			break;
+		case OUTCOME_FAILED:
+			return false;
+		}
+		if (*run->stop)
+			return true;
+	}
+}
+
+bool engine_run(const struct configuration *configuration, volatile sig_atomic_t *stop,
+	bool watches, struct error *err)
+{
+	struct run run = {
+		.world = world_posix(),
+		.configuration = configuration,
+		.stop = stop,
+		.watches = watches,
+	};
+	bool done = world_make_directories(run.world, configuration->lake_directory, err) &&
+		    process_open(configuration->lake_directory, &run.process, err) &&
+		    lake_open(run.world, configuration, &run.parts, err) &&
+		    run_until_stopped(&run, err);
+	lake_close(&run.parts);
+	process_close(run.process);
+	return done;
+}

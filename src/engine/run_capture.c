@@ -1,0 +1,107 @@
+#include "engine/run_internal.h"
+
+#include "base/logline.h"
+#include "engine/check.h"
+
+enum {
+	RECEIVE_TIMEOUT = 100 * 1000,
+};
+
+static bool mends_itself(enum error_kind kind)
+{
+	return kind == ERROR_LOST || kind == ERROR_BUSY || kind == ERROR_LIMIT;
+}
+
+/* What the server is now may not be what it was. */
+static bool check_again(
+	struct capture_thread *capture, struct capture_last *expected, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct source_state state;
+	bool done = source_inspect(capture->source, &arena, &state, err) &&
+		    check_source(&capture->lake, &state, err) &&
+		    check_log(&capture->lake, &state, log_end_lsn(capture->log), err);
+	*expected = (struct capture_last){ 0 };
+	if (done && state.confirmed_lsn < capture->last.end_lsn)
+		*expected = capture->last;
+	arena_deinit(&arena);
+	return done;
+}
+
+static bool stream(struct capture_thread *capture, struct capture *stepped, struct error *err)
+{
+	while (!capture->stop) {
+		if (!capture_step(stepped, RECEIVE_TIMEOUT, err))
+			return false;
+		capture->activity->is_log_full = capture_is_full(stepped);
+		capture->activity->confirmed_lsn = capture_confirmed(stepped);
+		capture->activity->log_bytes = log_size_bytes(capture->log);
+	}
+	return true;
+}
+
+static bool connect_and_stream(struct capture_thread *capture, int *tries, struct error *err)
+{
+	struct capture *stepped;
+	struct capture_last expected;
+	if (capture->source == NULL && !lake_open_source(capture->world, capture->configuration,
+					       &capture->lake, &capture->source, err))
+		return false;
+	if (!check_again(capture, &expected, err) ||
+		!capture_open(capture->world, capture->source, capture->log, &expected,
+			&capture->activity->is_logging, &stepped, err))
+		return false;
+	logline_info("capturing", LOG_TEXT("slot", capture->lake.slot_name));
+	capture->activity->is_connected = 1;
+	*tries = 0;
+	bool done = stream(capture, stepped, err);
+	if (capture_last(stepped).end_lsn > 0)
+		capture->last = capture_last(stepped);
+	capture_close(stepped);
+	return done;
+}
+
+static void *capture_main(void *argument)
+{
+	struct capture_thread *capture = argument;
+	int tries = 0;
+	while (!capture->stop) {
+		struct error err;
+		if (connect_and_stream(capture, &tries, &err))
+			break;
+		capture->activity->is_connected = 0;
+		capture->activity->is_logging = 0;
+		source_close(capture->source);
+		capture->source = NULL;
+		if (!mends_itself(err.kind)) {
+			capture->err = err;
+			capture->failed = true;
+			break;
+		}
+		logline_write_error(LOGLINE_WARNING, &err);
+		run_back_off(capture->world, &tries, NULL, &capture->stop);
+	}
+	source_close(capture->source);
+	capture->source = NULL;
+	return NULL;
+}
+
+bool capture_thread_start(struct capture_thread *capture, struct error *err)
+{
+	capture->stop = false;
+	capture->failed = false;
+	int number = pthread_create(&capture->thread, NULL, capture_main, capture);
+	capture->is_started = number == 0;
+	return number == 0 || error_set(err, ERROR_LIMIT, "cannot start a thread");
+}
+
+void capture_thread_stop(struct capture_thread *capture)
+{
+	capture->stop = true;
+	if (capture->is_started)
+		pthread_join(capture->thread, NULL);
+	capture->is_started = false;
+	source_close(capture->source);
+	capture->source = NULL;
+	arena_deinit(&capture->arena);
+}

@@ -1,0 +1,92 @@
+#include "engine/run_internal.h"
+
+#include "base/logline.h"
+#include "engine/check.h"
+
+static bool find_table(
+	struct reading_thread *reading, const struct source_state *state, struct error *err)
+{
+	for (size_t i = 0; i < state->relation_count; i++) {
+		struct relation *relation = &state->relations[i];
+		if (strcmp(relation->namespace_name, reading->namespace_name) != 0 ||
+			strcmp(relation->name, reading->name) != 0)
+			continue;
+		reading->relation = relation;
+		return check_relation(relation, err);
+	}
+	for (size_t i = 0; i < state->left_out_count; i++) {
+		const struct source_left_out *table = &state->left_out[i];
+		if (strcmp(table->namespace_name, reading->namespace_name) == 0 &&
+			strcmp(table->name, reading->name) == 0)
+			return error_set(err, ERROR_UNSUPPORTED, "%s", table->reason);
+	}
+	return error_set(err, ERROR_MISSING,
+		"the source has no such table, or source.tables does "
+		"not name it");
+}
+
+static bool read_table(
+	struct reading_thread *reading, struct source_snapshot *snapshot, struct error *err)
+{
+	struct run_progress progress = {
+		.process = reading->process,
+		.stop_reading = &reading->stop,
+		.watches = reading->watches,
+	};
+	const struct filling_progress telling = run_progress_of(&progress);
+	return filling_open_empty(reading->apply, reading->relation, reading->location,
+		       &reading->table, err) &&
+	       filling_read_table(reading->apply, reading->table, snapshot, &telling, err);
+}
+
+static bool work(struct reading_thread *reading, struct source *source, struct error *err)
+{
+	struct source_state state;
+	struct source_snapshot *snapshot;
+	if (!source_inspect(source, &reading->arena, &state, err) ||
+		!check_source(&reading->lake, &state, err) || !find_table(reading, &state, err) ||
+		!source_publish(source, reading->relation, 1, err) ||
+		!source_open_snapshot(source, false, &snapshot, err))
+		return false;
+	bool done = read_table(reading, snapshot, err);
+	source_snapshot_close(snapshot);
+	return done;
+}
+
+static void *reading_main(void *argument)
+{
+	struct reading_thread *reading = argument;
+	struct source *source = NULL;
+	struct error err = { 0 };
+	bool done = lake_open_source(reading->world, reading->configuration, &reading->lake,
+			    &source, &err) &&
+		    work(reading, source, &err);
+	source_close(source);
+	reading->err = done ? (struct error){ 0 } : err;
+	reading->state = READING_DONE;
+	return NULL;
+}
+
+bool reading_thread_start(struct reading_thread *reading, struct error *err)
+{
+	reading->stop = false;
+	reading->state = READING_RUNS;
+	reading->relation = NULL;
+	reading->table = NULL;
+	if (pthread_create(&reading->thread, NULL, reading_main, reading) == 0)
+		return true;
+	reading->state = READING_NONE;
+	return error_set(err, ERROR_LIMIT, "cannot start a thread");
+}
+
+void reading_thread_reset(struct reading_thread *reading)
+{
+	if (reading->state == READING_NONE)
+		return;
+	reading->stop = true;
+	pthread_join(reading->thread, NULL);
+	apply_close(reading->apply);
+	reading->apply = NULL;
+	arena_deinit(&reading->arena);
+	reading->state = READING_NONE;
+}
