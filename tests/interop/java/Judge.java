@@ -1,0 +1,194 @@
+import java.io.BufferedOutputStream;
+import java.io.OutputStream;
+import java.math.BigDecimal;
+import java.math.BigInteger;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.time.LocalDateTime;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.iceberg.BaseTable;
+import org.apache.iceberg.StaticTableOperations;
+import org.apache.iceberg.Table;
+import org.apache.iceberg.catalog.TableIdentifier;
+import org.apache.iceberg.data.IcebergGenerics;
+import org.apache.iceberg.data.Record;
+import org.apache.iceberg.hadoop.HadoopFileIO;
+import org.apache.iceberg.io.CloseableIterable;
+import org.apache.iceberg.jdbc.JdbcCatalog;
+import org.apache.iceberg.types.Type;
+import org.apache.iceberg.types.Types;
+import org.apache.iceberg.util.SnapshotUtil;
+
+/**
+ * Reads tables with Iceberg's own Java library and prints their rows as canon.py defines them, in
+ * the order of their bytes; with --digest one line a table.
+ *
+ * <pre>
+ * Judge [--digest] [--snapshot ID] metadata FILE...
+ * Judge [--digest] [--snapshot ID] jdbc FILE-OF-SQLITE CATALOG NAMESPACE.TABLE...
+ * </pre>
+ */
+public final class Judge {
+  private static final DateTimeFormatter TIMESTAMP =
+      DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSSSSS");
+  private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("HH:mm:ss.SSSSSS");
+
+  public static void main(String[] arguments) throws Exception {
+    Deque<String> left = new ArrayDeque<>(Arrays.asList(arguments));
+    boolean digest = false;
+    Long snapshot = null;
+    while (left.peek().startsWith("--")) {
+      if (left.pop().equals("--digest")) {
+        digest = true;
+      } else {
+        snapshot = Long.valueOf(left.pop());
+      }
+    }
+    try (OutputStream out = new BufferedOutputStream(System.out)) {
+      for (Table table : tables(left)) {
+        List<byte[]> rows = rows(table, snapshot);
+        if (digest) {
+          out.write((digest(rows) + "\n").getBytes(StandardCharsets.US_ASCII));
+          continue;
+        }
+        rows.sort(Arrays::compareUnsigned);
+        for (byte[] row : rows) {
+          out.write(row);
+          out.write('\n');
+        }
+      }
+    }
+  }
+
+  private static List<Table> tables(Deque<String> arguments) {
+    String kind = arguments.pop();
+    List<Table> tables = new ArrayList<>();
+    if (kind.equals("metadata")) {
+      HadoopFileIO files = new HadoopFileIO(new Configuration());
+      for (String file : arguments) {
+        tables.add(new BaseTable(new StaticTableOperations(file, files), file));
+      }
+    } else if (kind.equals("jdbc")) {
+      JdbcCatalog catalog = new JdbcCatalog();
+      catalog.setConf(new Configuration());
+      Map<String, String> properties =
+          Map.of(
+              "uri", "jdbc:sqlite:file:" + arguments.pop(),
+              "warehouse", "file:///unused",
+              "jdbc.schema-version", "V1");
+      catalog.initialize(arguments.pop(), properties);
+      for (String name : arguments) {
+        tables.add(catalog.loadTable(TableIdentifier.parse(name)));
+      }
+    } else {
+      throw new IllegalArgumentException("neither metadata nor jdbc: " + kind);
+    }
+    return tables;
+  }
+
+  private static List<byte[]> rows(Table table, Long snapshot) throws Exception {
+    List<byte[]> rows = new ArrayList<>();
+    if (table.currentSnapshot() == null) {
+      return rows;
+    }
+    IcebergGenerics.ScanBuilder scan = IcebergGenerics.read(table);
+    Types.StructType columns = table.schema().asStruct();
+    if (snapshot != null) {
+      columns = SnapshotUtil.schemaFor(table, snapshot).asStruct();
+      scan = scan.useSnapshot(snapshot);
+    }
+    List<Types.NestedField> fields = columns.fields();
+    try (CloseableIterable<Record> records = scan.build()) {
+      for (Record record : records) {
+        StringBuilder row = new StringBuilder();
+        for (int i = 0; i < fields.size(); i++) {
+          row.append(i > 0 ? "\t" : "").append(text(fields.get(i).type(), record.get(i)));
+        }
+        rows.add(row.toString().getBytes(StandardCharsets.UTF_8));
+      }
+    }
+    return rows;
+  }
+
+  private static String text(Type type, Object value) {
+    if (value == null) {
+      return "\\N";
+    }
+    switch (type.typeId()) {
+      case BOOLEAN:
+        return (Boolean) value ? "t" : "f";
+      case INTEGER:
+      case LONG:
+      case DATE:
+      case UUID:
+        return value.toString();
+      case FLOAT:
+        return String.format("%08x", Float.floatToIntBits((Float) value));
+      case DOUBLE:
+        return String.format("%016x", Double.doubleToLongBits((Double) value));
+      case DECIMAL:
+        return ((BigDecimal) value).toPlainString();
+      case TIME:
+        return TIME.format((java.time.LocalTime) value);
+      case TIMESTAMP:
+        return timestamp(value);
+      case STRING:
+        return escape(value.toString());
+      case BINARY:
+      case FIXED:
+        return HexFormat.of().formatHex(octets(value));
+      default:
+        throw new IllegalArgumentException("no canonical form of " + type);
+    }
+  }
+
+  private static String timestamp(Object value) {
+    if (value instanceof OffsetDateTime) {
+      return TIMESTAMP.format(((OffsetDateTime) value).withOffsetSameInstant(ZoneOffset.UTC)) + "Z";
+    }
+    return TIMESTAMP.format((LocalDateTime) value);
+  }
+
+  private static String escape(String text) {
+    return text.replace("\\", "\\\\")
+        .replace("\b", "\\b")
+        .replace("\f", "\\f")
+        .replace("\n", "\\n")
+        .replace("\r", "\\r")
+        .replace("\t", "\\t")
+        .replace("\u000b", "\\v");
+  }
+
+  private static byte[] octets(Object value) {
+    if (value instanceof byte[]) {
+      return (byte[]) value;
+    }
+    ByteBuffer view = ((ByteBuffer) value).duplicate();
+    byte[] octets = new byte[view.remaining()];
+    view.get(octets);
+    return octets;
+  }
+
+  private static String digest(List<byte[]> rows) throws Exception {
+    MessageDigest sha = MessageDigest.getInstance("SHA-256");
+    BigInteger sum = BigInteger.ZERO;
+    for (byte[] row : rows) {
+      sum = sum.add(new BigInteger(1, Arrays.copyOf(sha.digest(row), 16)));
+    }
+    return String.format(
+        "%d %032x", rows.size(), sum.mod(BigInteger.ONE.shiftLeft(128)));
+  }
+
+  private Judge() {}
+}
