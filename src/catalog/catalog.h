@@ -9,8 +9,8 @@
  * that swaps the tables' pointers.
  *
  * Calls block; one catalog handle belongs to one thread.  Kinds: BUSY, LOST, CONFLICT, UNCERTAIN
- * (a commit whose answer was lost: look at commit_id before anything else, I4), LIMIT, CORRUPT,
- * SETUP.
+ * (a commit whose answer was lost: look at commit_id before anything else, I4; what a load then
+ * shows is final), LIMIT (disk full), CORRUPT, SETUP.
  */
 #ifndef CATALOG_CATALOG_H
 #define CATALOG_CATALOG_H
@@ -50,7 +50,8 @@ struct lake {
 };
 
 enum table_state {
-	TABLE_LIVE = 1,
+	TABLE_FORGOTTEN = 0, /* in a change: the lake knows it no more, its row goes */
+	TABLE_LIVE,
 	TABLE_SNAPSHOT, /* being read (again); not visible or left at its version until then */
 	TABLE_PAUSED,   /* left at its version, with a reason */
 	TABLE_LEFT_OUT, /* of the source, not captured, with a reason */
@@ -95,6 +96,7 @@ struct removal {             /* an object that no version names any more */
 	micros_t not_before; /* readers may still be at work until then */
 };
 
+/* The same location twice changes the state alone; a new location of "" drops the table. */
 struct table_change {
 	const struct catalog_table *table; /* as it shall be; metadata_location is the new one */
 	const char *base_location;         /* the pointer it replaces; "" for a new table */
@@ -170,6 +172,10 @@ struct sqlite_options {
 	bool is_read_only;        /* for queries and status: never makes or changes anything */
 	int64_t busy_timeout_ms;
 };
+/*
+ * Makes the file when it is missing, but not its directory.  MISSING: a read-only open of a file
+ * that is not there; CORRUPT: not a SQLite database; UNSUPPORTED: of a later walberg.
+ */
 bool catalog_sqlite_open(
 	const struct sqlite_options *options, struct catalog **out, struct error *err) MUST_CHECK;
 

@@ -1,0 +1,72 @@
+#include "catalog/catalog.h"
+
+#include <assert.h>
+
+static bool fail(const struct catalog *catalog, const char *verb, struct error *err)
+{
+	return error_context(err, "%s the %s catalog", verb, catalog->ops->scheme);
+}
+
+bool catalog_load(
+	struct catalog *catalog, struct arena *arena, struct catalog_view *out, struct error *err)
+{
+	*out = (struct catalog_view){ 0 };
+	return catalog->ops->load(catalog, arena, out, err) || fail(catalog, "loading", err);
+}
+
+bool catalog_create(struct catalog *catalog, const struct lake *lake, struct error *err)
+{
+	return catalog->ops->create(catalog, lake, err) ||
+	       fail(catalog, "putting a lake into", err);
+}
+
+bool catalog_commit(struct catalog *catalog, const struct catalog_commit *commit,
+	size_t *table_conflict, struct error *err)
+{
+	assert(commit->lake->commit_number == commit->base_commit_number + 1); /* I2 */
+	*table_conflict = SIZE_MAX;
+	return catalog->ops->commit(catalog, commit, table_conflict, err) ||
+	       fail(catalog, "committing to", err);
+}
+
+bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, struct arena *arena,
+	struct removal **out, size_t *count, struct error *err)
+{
+	*out = NULL;
+	*count = 0;
+	return catalog->ops->removals(catalog, now, count_max, arena, out, count, err) ||
+	       fail(catalog, "reading removals from", err);
+}
+
+bool catalog_request(
+	struct catalog *catalog, const char *kind, const char *argument, struct error *err)
+{
+	return catalog->ops->request(catalog, kind, argument, err) ||
+	       fail(catalog, "writing a request to", err);
+}
+
+void catalog_close(struct catalog *catalog)
+{
+	if (catalog != NULL)
+		catalog->ops->close(catalog);
+}
+
+const struct catalog_table *catalog_view_find(
+	const struct catalog_view *view, const char *namespace_name, const char *name)
+{
+	size_t low = 0, high = view->table_count;
+	while (low < high) {
+		const size_t middle = low + (high - low) / 2;
+		const struct catalog_table *table = &view->tables[middle];
+		int order = strcmp(table->namespace_name, namespace_name);
+		if (order == 0)
+			order = strcmp(table->name, name);
+		if (order == 0)
+			return table;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
