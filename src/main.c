@@ -1,4 +1,18 @@
-int main(void)
+#include "cmd/cmd.h"
+
+static volatile sig_atomic_t stop;
+
+static void ask_to_stop(int number)
 {
-	return 2;
+	(void)number;
+	stop = 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_handler = ask_to_stop };
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return cmd_main(argc, (const char *const *)argv, &stop);
 }

@@ -18,8 +18,6 @@ static const struct setting SETTINGS[] = {
 		.help = "User of the source, where source.url names none." },
 	{ "source.password", SETTING_TEXT, NULL, .is_secret = true, AT(source_password),
 		.help = "Password of the source, where source.url has none." },
-	{ "source.database", SETTING_TEXT, NULL, AT(source_database),
-		.help = "Database of the source, where source.url names none." },
 	{ "source.tables", SETTING_LIST, "*.*", AT(source_tables),
 		.help = "Tables to capture, as schema.table; * stands for any part." },
 	{ "source.slot", SETTING_TEXT, NULL, AT(source_slot),
@@ -91,7 +89,6 @@ static const struct setting_alias ALIASES[] = {
 	{ "POSTGRES_URL", "source.url", convert_jdbc },
 	{ "POSTGRES_USER", "source.user", NULL },
 	{ "POSTGRES_PASSWORD", "source.password", NULL },
-	{ "POSTGRES_DB", "source.database", NULL },
 };
 
 const struct setting_table CONFIGURATION_SETTINGS = {

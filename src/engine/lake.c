@@ -121,7 +121,6 @@ bool lake_open_source(struct world *world, const struct configuration *configura
 		.url = configuration->source_url,
 		.user = configuration->source_user,
 		.password = configuration->source_password,
-		.database = configuration->source_database,
 		.slot_name = lake->slot_name,
 		.publication_name = lake->publication_name,
 		.append_publication_name = lake->append_publication_name,

@@ -211,11 +211,11 @@ static PGconn *connect_to(const struct postgres_target *target)
 	char timeout[24];
 	snprintf(timeout, sizeof timeout, "%lld", (long long)seconds);
 	/* What stands before dbname gives way to the URL, what stands after it does not. */
-	const char *const keywords[] = { "keepalives_idle", "keepalives_interval",
-		"keepalives_count", "dbname", "connect_timeout", "application_name",
-		target->is_replication ? "replication" : NULL, NULL };
-	const char *const values[] = { "10", "5", "3", target->url, timeout, "walberg", "database",
-		NULL };
+	const char *const keywords[] = { "user", "password", "keepalives_idle",
+		"keepalives_interval", "keepalives_count", "dbname", "connect_timeout",
+		"application_name", target->is_replication ? "replication" : NULL, NULL };
+	const char *const values[] = { target->user, target->password, "10", "5", "3", target->url,
+		timeout, "walberg", "database", NULL };
 	return PQconnectdbParams(keywords, values, 1);
 }
 

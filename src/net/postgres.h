@@ -20,6 +20,8 @@ struct postgres;
 
 struct postgres_target {
 	const char *url;         /* libpq URI or key=value text */
+	const char *user;        /* where the url names none; NULL */
+	const char *password;    /* likewise */
 	bool is_replication;     /* a walsender: replication commands, and simple SQL as well */
 	int64_t connect_timeout; /* microseconds; libpq takes whole seconds, at least 2 */
 };

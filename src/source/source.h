@@ -143,7 +143,6 @@ struct postgres_options {
 	const char *url;       /* libpq URI or key=value text */
 	const char *user;     /* where the url names none; NULL */
 	const char *password; /* likewise */
-	const char *database; /* likewise */
 	const char *slot_name; /* walberg_<lake id> unless set */
 	const char *publication_name;
 	const char *append_publication_name;

@@ -59,7 +59,7 @@ static struct postgres *connect_to(const char *url)
 {
 	struct error err;
 	struct postgres *postgres;
-	const struct postgres_target target = { url, false, 5 * SECOND };
+	const struct postgres_target target = { .url = url, .connect_timeout = 5 * SECOND };
 	CHECK_OK(postgres_open(&target, &postgres, &err), &err);
 	return postgres;
 }

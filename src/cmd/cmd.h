@@ -1,0 +1,50 @@
+/*
+ * cmd.h: the commands of walberg, each described once in a table that help is printed from.
+ *
+ *	walberg COMMAND [ARGUMENT...] [--lake DIR] [-c FILE] [--set KEY=VALUE]... [--json]
+ *
+ * Exit codes: 0 done; 1 it could not be done (the error says why); 2 the command line is wrong.
+ */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include "engine/configuration.h"
+
+#include <signal.h>
+
+enum {
+	EXIT_DONE = 0,
+	EXIT_ERROR = 1,
+	EXIT_USAGE = 2,
+};
+
+struct cmd_line { /* what was typed, options taken out */
+	struct configuration_arguments configuration;
+	bool is_json;
+	bool is_all;  /* --all */
+	size_t count; /* plain arguments after the command's name */
+	const char *const *arguments;
+	volatile sig_atomic_t *stop; /* set by SIGINT and SIGTERM */
+};
+
+struct cmd {
+	const char *name;
+	const char *arguments; /* "[CONNECTION]", "'SELECT ...'" */
+	const char *help;      /* one sentence */
+	size_t arguments_min;
+	size_t arguments_max;
+	bool (*run)(const struct cmd_line *line, struct error *err);
+};
+
+bool cmd_run(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_init(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_sql(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_status(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_snapshots(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_snapshot(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_drop(const struct cmd_line *line, struct error *err) MUST_CHECK;
+
+/* Parses and runs; the process's exit code. */
+int cmd_main(int argc, const char *const *argv, volatile sig_atomic_t *stop);
+
+#endif
