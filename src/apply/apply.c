@@ -127,6 +127,12 @@ void apply_fail(struct apply *apply, struct apply_table *table, const struct err
 		table->failure = *why;
 }
 
+void apply_read_from(struct apply *apply, log_position_t first)
+{
+	apply->position.resume = first;
+	apply->position.next = first;
+}
+
 const struct apply_position *apply_position(const struct apply *apply)
 {
 	return &apply->position;

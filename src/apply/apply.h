@@ -90,6 +90,9 @@ uint64_t apply_copied_rows(const struct apply_table *table);
 bool apply_advance(
 	struct apply *apply, struct log *log, bool *advanced, struct error *err) MUST_CHECK;
 
+/* Go on in another log, which begins at `first`. */
+void apply_read_from(struct apply *apply, log_position_t first);
+
 const struct apply_position *apply_position(const struct apply *apply);
 
 /* Whether a version of the table at apply_position() would be one that the source had. */

@@ -227,7 +227,6 @@ static bool begin(struct beginning *beginning,
 	if (!done || !open_log(log_context, &log, err))
 		return false;
 	publisher_use_log(publisher, log);
-	publisher_set_log(publisher, log_id(log));
 	publisher_set_phase(publisher, LAKE_LIVE);
 	return publisher_commit(publisher, err);
 }

@@ -165,12 +165,6 @@ void publisher_set_source(
 	publisher->lake_is_changed = true;
 }
 
-void publisher_set_log(struct publisher *publisher, const char *log_id)
-{
-	publisher->lake.log_id = keep(publisher, log_id);
-	publisher->lake_is_changed = true;
-}
-
 void publisher_finish_request(struct publisher *publisher, int64_t request_id)
 {
 	publisher->done =
@@ -306,6 +300,11 @@ void publisher_close(struct publisher *publisher)
 void publisher_use_log(struct publisher *publisher, struct log *log)
 {
 	publisher->log = log;
+	if (strcmp(publisher->lake.log_id, log_id(log)) == 0)
+		return;
+	apply_read_from(publisher->apply, log_first(log));
+	publisher->lake.log_id = keep(publisher, log_id(log));
+	publisher->lake_is_changed = true;
 }
 
 /* --- stepping --- */

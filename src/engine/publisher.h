@@ -71,7 +71,10 @@ struct publisher_table *publisher_table_at(const struct publisher *publisher, si
 struct apply *publisher_apply(const struct publisher *publisher);
 micros_t publisher_now(const struct publisher *publisher); /* the world's clock */
 
-/* The log to read, from the lake's log position on; given once, before the first step. */
+/*
+ * The log to read, given once, before the first step: from the lake's log position on when it is
+ * the lake's log, else from its beginning, which must not be after the lake's position.
+ */
 void publisher_use_log(struct publisher *publisher, struct log *log);
 
 /* Read and apply what the log has, and commit when that is due. */
@@ -88,7 +91,6 @@ bool publisher_commit(struct publisher *publisher, struct error *err) MUST_CHECK
 void publisher_set_phase(struct publisher *publisher, enum lake_phase phase);
 void publisher_set_source(
 	struct publisher *publisher, const char *system_identifier, int64_t timeline);
-void publisher_set_log(struct publisher *publisher, const char *log_id);
 void publisher_finish_request(struct publisher *publisher, int64_t request_id);
 
 /* Adds the row when it is new.  Texts are copied. */
