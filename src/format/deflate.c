@@ -12,6 +12,7 @@ enum {
 	WINDOW_BITS = 15,
 	GZIP_WINDOW_BITS = WINDOW_BITS + 16, /* zlib's way to say gzip */
 	STEP_SIZE = 64 * 1024,
+	CHECKSUM_SIZE = 4, /* of zlib's own form */
 };
 
 static int window_bits(enum deflate_form form)
@@ -83,7 +84,8 @@ bool deflate_decode(enum deflate_form form, struct bytes data, size_t size_max, 
 	if (result == Z_BUF_ERROR)
 		return error_set(err, ERROR_LIMIT,
 			"compressed data hold more than the %zu bytes allowed", size_max);
-	if (result != Z_STREAM_END || unread != 0)
+	const size_t unread_max = form == DEFLATE_RAW ? CHECKSUM_SIZE : 0;
+	if (result != Z_STREAM_END || unread > unread_max)
 		return error_set(err, ERROR_CORRUPT, "compressed data are damaged");
 	return true;
 }

@@ -16,7 +16,8 @@ void deflate_encode(enum deflate_form form, struct bytes data, struct buffer *ou
 
 /*
  * Appends what data holds to out: LIMIT when that is more than size_max bytes, CORRUPT when it is
- * not one whole stream.
+ * not one whole stream.  Behind a raw stream up to 4 bytes are passed over: Avro writers in Python
+ * make one by cutting zlib's header off and leave some of its checksum.
  */
 bool deflate_decode(enum deflate_form form, struct bytes data, size_t size_max, struct buffer *out,
 	struct error *err) MUST_CHECK;

@@ -32,13 +32,18 @@ static size_t count_parts(const struct avro_record_field *field, const struct da
 	return count;
 }
 
-/* The branch, and the count if there are any; false when there are none. */
+/*
+ * A file with metrics of any kind has all six maps, if need be empty: PyIceberg's inspection of
+ * manifests does not take null.  False when there are no items to follow.
+ */
 static bool begin_metric(
 	const struct avro_record_field *field, const struct data_file *file, struct buffer *out)
 {
 	const size_t count = count_parts(field, file);
-	avro_append_branch(out, count > 0);
+	avro_append_branch(out, file->column_count > 0);
 	avro_begin_items(out, count);
+	if (count == 0 && file->column_count > 0)
+		avro_end_items(out);
 	return count > 0;
 }
 

@@ -270,12 +270,12 @@ TEST(a_manifest_file_counts_its_entries)
 	CHECK_EQUAL(file.min_sequence_number, 9);
 }
 
-static void encode_list(int32_t version, struct buffer *out)
+static void encode_list(int32_t version, enum avro_codec codec, struct buffer *out)
 {
 	struct manifest_list_options options = { .format_version = version,
 		.snapshot_id = 8888888888888888888,
 		.sequence_number = 5,
-		.codec = AVRO_CODEC_DEFLATE,
+		.codec = codec,
 		.sync = "0123456789abcde" };
 	struct manifest_file files[] = { FROM, FROM };
 	files[1].manifest_path = "file:///lake/public/orders/metadata/m1.avro";
@@ -293,7 +293,7 @@ TEST(a_manifest_list_reads_back)
 		struct error err = { 0 };
 		struct manifest_file *files;
 		size_t count;
-		encode_list(version, &bytes);
+		encode_list(version, AVRO_CODEC_DEFLATE, &bytes);
 		CHECK_OK(manifest_list_decode(buffer_bytes(&bytes), &AVRO_LIMITS_DEFAULT, &arena,
 				 &files, &count, &err),
 			&err);
@@ -354,7 +354,7 @@ TEST(the_avro_schemas_are_those_of_javas_writer)
 	const struct manifest_entry entry = data_entry(ENTRY_ADDED);
 	manifest_encode(&options, &entry, 1, &manifest);
 	check_same_schema(buffer_bytes(&manifest), "trino-v3-data.avro");
-	encode_list(3, &list);
+	encode_list(3, AVRO_CODEC_DEFLATE, &list);
 	check_same_schema(buffer_bytes(&list), "trino-v3-list.avro");
 	buffer_deinit(&manifest);
 	buffer_deinit(&list);
@@ -498,4 +498,51 @@ TEST(a_manifest_cut_inside_its_entries_is_corrupt)
 	arena_deinit(&arena);
 	buffer_deinit(&bytes);
 	buffer_deinit(&twice);
+}
+
+static void check_golden(const char *name, struct bytes bytes)
+{
+	struct buffer golden = { 0 };
+	read_corpus(name, &golden);
+	CHECK(bytes_equal(buffer_bytes(&golden), bytes));
+	buffer_deinit(&golden);
+}
+
+/* PyIceberg 0.12 has read these very bytes. */
+TEST(manifests_have_the_bytes_that_pyiceberg_was_seen_to_read)
+{
+	struct buffer bytes = { 0 };
+	const struct manifest_entry data[] = { data_entry(ENTRY_EXISTING), data_entry(ENTRY_ADDED),
+		data_entry(ENTRY_DELETED) };
+	struct manifest_options options = options_of(2, MANIFEST_DATA, AVRO_CODEC_NULL);
+	manifest_encode(&options, data, 3, &bytes);
+	check_golden("walberg-v2-data.avro", buffer_bytes(&bytes));
+
+	const struct manifest_entry deletes = delete_entry();
+	options = options_of(2, MANIFEST_DELETES, AVRO_CODEC_NULL);
+	buffer_reset(&bytes);
+	manifest_encode(&options, &deletes, 1, &bytes);
+	check_golden("walberg-v2-deletes.avro", buffer_bytes(&bytes));
+
+	buffer_reset(&bytes);
+	encode_list(2, AVRO_CODEC_NULL, &bytes);
+	check_golden("walberg-v2-list.avro", buffer_bytes(&bytes));
+	buffer_deinit(&bytes);
+}
+
+TEST(a_manifest_by_pyiceberg_is_read)
+{
+	struct arena arena = { 0 };
+	struct buffer file = { 0 };
+	struct manifest manifest;
+	read_corpus("pyiceberg-v2-data.avro", &file);
+	decode(buffer_bytes(&file), &FROM, &arena, &manifest);
+	CHECK_EQUAL(manifest.format_version, 2);
+	CHECK_EQUAL(manifest.entry_count, 1);
+	CHECK_EQUAL(manifest.entries[0].data_file.record_count, 1);
+	CHECK_EQUAL(manifest.entries[0].data_file.column_count, 3);
+	CHECK_EQUAL(manifest.entries[0].sequence_number, 5);
+	CHECK(bytes_equal(manifest.entries[0].data_file.columns[2].lower, BYTES_LITERAL("d")));
+	arena_deinit(&arena);
+	buffer_deinit(&file);
 }

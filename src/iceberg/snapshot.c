@@ -2,10 +2,11 @@
 
 #include "iceberg/json_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-void snapshot_write(struct json_writer *out, const struct snapshot *snapshot)
+static void write_members(struct json_writer *out, const struct snapshot *snapshot)
 {
 	json_write_begin_object(out);
 	/* a number of 0 is one of format version 1, which has none */
@@ -27,8 +28,34 @@ void snapshot_write(struct json_writer *out, const struct snapshot *snapshot)
 		json_write_member_int(out, "first-row-id", snapshot->first_row_id);
 		json_write_member_int(out, "added-rows", snapshot->added_rows);
 	}
-	members_write(out, &snapshot->other);
 	json_write_end_object(out);
+}
+
+void snapshot_write(struct json_writer *out, const struct snapshot *snapshot)
+{
+	if (snapshot->json != NULL)
+		json_write_raw(out, bytes_of_cstring(snapshot->json));
+	else
+		write_members(out, snapshot);
+}
+
+static void check_keys(const struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->summary_count; i++)
+		for (size_t j = 0; j < i; j++)
+			assert(strcmp(snapshot->summary[i].key, snapshot->summary[j].key) != 0);
+}
+
+static const char *encode(const struct snapshot *snapshot, struct arena *arena)
+{
+	struct buffer json = { 0 };
+	struct json_writer out = json_writer_of(&json);
+	check_keys(snapshot);
+	write_members(&out, snapshot);
+	assert(!out.has_invalid_text);
+	const char *copy = arena_copy_text(arena, buffer_bytes(&json));
+	buffer_deinit(&json);
+	return copy;
 }
 
 static void decode_row_ids(struct members *members, struct snapshot *out)
@@ -43,9 +70,6 @@ static void decode_row_ids(struct members *members, struct snapshot *out)
 
 bool snapshot_decode(json_t *json, struct arena *arena, struct snapshot *out, struct error *err)
 {
-	static const char *const KNOWN[] = { "sequence-number", "snapshot-id", "parent-snapshot-id",
-		"timestamp-ms", "summary", "manifest-list", "schema-id", "first-row-id",
-		"added-rows", NULL };
 	struct members members = members_of(json, "snapshot", arena, err);
 	bool has_number;
 	*out = (struct snapshot){ 0 };
@@ -64,7 +88,8 @@ bool snapshot_decode(json_t *json, struct arena *arena, struct snapshot *out, st
 	out->schema_id = (int32_t)members_optional_long(
 		&members, "schema-id", 0, INT32_MAX, &out->has_schema_id);
 	decode_row_ids(&members, out);
-	out->other = members_other(&members, KNOWN);
+	if (!members.failed)
+		out->json = json_to_text(json, arena);
 	return !members.failed;
 }
 
@@ -73,7 +98,8 @@ struct snapshot snapshot_copy(const struct snapshot *snapshot, struct arena *are
 	struct snapshot copy = *snapshot;
 	copy.manifest_list = arena_copy_cstring(arena, snapshot->manifest_list);
 	copy.summary = key_values_copy(snapshot->summary, snapshot->summary_count, arena);
-	copy.other = members_copy(&snapshot->other, arena);
+	copy.json = snapshot->json ? arena_copy_cstring(arena, snapshot->json)
+				   : encode(snapshot, arena);
 	return copy;
 }
 

@@ -46,11 +46,13 @@ struct snapshot {
 	struct key_value *summary; /* in order; "operation" among them */
 	int64_t first_row_id;
 	int64_t added_rows;
-	struct kept_members other;
+	const char *json; /* of one read or committed: what is written; NULL for one made here */
 };
 
 bool snapshot_decode(
 	json_t *json, struct arena *arena, struct snapshot *out, struct error *err) MUST_CHECK;
+
+/* In the arena, with its JSON made if it was missing: the summary's keys are unique. */
 struct snapshot snapshot_copy(const struct snapshot *snapshot, struct arena *arena);
 
 const char *snapshot_summary(const struct snapshot *snapshot, const char *key); /* or NULL */
