@@ -124,11 +124,12 @@ bool table_can_expire(const struct table *table, int64_t expire_before_ms);
 /*
  * What the catalog is to swap, and the objects that no version names once it has (those among them
  * that this delta wrote in vain).  Everything is in the arena.  Without a delta only old versions
- * are expired and no version is made, except that a new table always gets its first; when there is
- * nothing to do at all, metadata_location is base_location.
+ * are expired and no version is made, except that a new table gets its first, which records its
+ * position, even without rows; when there is nothing to do, metadata_location is base_location.
  *
- * After a failure, or when the catalog is not asked, it may be called again, and the delta may
- * still grow before that; it may not between a success and its table_accept().
+ * After a failure it may be called again, and the delta may grow before that.  Between a success
+ * and table_accept() only table_rebase(), or another table_prepare(), with other options perhaps,
+ * may come: what was written for the first answer is then given up.
  */
 struct table_prepared {
 	const char *metadata_location;
@@ -137,10 +138,6 @@ struct table_prepared {
 	size_t removal_count;
 	const struct removal *removals;
 };
-/*
- * May be asked again before table_accept(), with other options: what was written for the first
- * answer is then given up.  A new table without rows gets metadata without a version.
- */
 bool table_prepare(struct table *table, const struct table_prepare *options, struct arena *arena,
 	struct table_prepared *out, struct error *err) MUST_CHECK;
 

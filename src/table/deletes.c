@@ -1,0 +1,188 @@
+/*
+ * deletes.c: the deleted rows of a data file as its position-delete file.
+ *
+ * Spec: Iceberg, "Position Delete Files".  One delete file holds all deleted positions of one data
+ * file (I7).  Readers know that it is for that file alone by the bounds of file_path, which are
+ * equal and whole.
+ */
+#include "table/table_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+	DELETE_COLUMNS = 2,
+	WRITE_ROWS_MAX = 4096, /* each repeats the path */
+};
+
+static const struct parquet_column delete_columns[DELETE_COLUMNS] = {
+	{ "file_path", FIELD_ID_DELETE_FILE_PATH, { .type = VALUE_STRING }, true,
+		PARQUET_BOUNDS_FULL },
+	{ "pos", FIELD_ID_DELETE_POSITION, { .type = VALUE_LONG }, true, PARQUET_BOUNDS_FULL },
+};
+
+static bool upload_sink_write(void *context, struct bytes data, struct error *err)
+{
+	return upload_write(context, data, err);
+}
+
+/* The next deleted positions from *position on, at most WRITE_ROWS_MAX. */
+static void fill_batch(const struct table_file *file, uint64_t *position, struct batch *batch)
+{
+	const struct bytes path = bytes_of_cstring(file->entry.data_file.path);
+	const uint64_t end = (uint64_t)file->entry.data_file.record_count;
+	batch_reset(batch);
+	for (; *position < end && batch->row_count < WRITE_ROWS_MAX; ++*position) {
+		if (!bitmap_get(&file->deleted, (uint32_t)*position))
+			continue;
+		const int64_t value = (int64_t)*position;
+		column_append_bytes(&batch->columns[0], path);
+		column_append_fixed(&batch->columns[1], &value);
+		batch_finish_row(batch);
+	}
+}
+
+static bool write_positions(
+	const struct table_file *file, struct parquet_writer *writer, struct error *err)
+{
+	const struct column_type types[DELETE_COLUMNS] = { delete_columns[0].type,
+		delete_columns[1].type };
+	struct batch batch;
+	batch_init(&batch, types, DELETE_COLUMNS);
+	bool ok = true;
+	uint64_t position = 0;
+	while (ok) {
+		fill_batch(file, &position, &batch);
+		if (batch.row_count == 0)
+			break;
+		ok = parquet_writer_write(writer, &batch, NULL, 0, err);
+	}
+	batch_deinit(&batch);
+	return ok;
+}
+
+/* Java leaves the counts of these columns out; the bounds are what readers go by. */
+static void keep_bounds_only(struct data_file *file)
+{
+	for (size_t i = 0; i < file->column_count; i++) {
+		struct column_metrics *column = &file->columns[i];
+		column->has_value_count = column->has_null_count = false;
+		assert(column->has_lower && column->has_upper);
+	}
+}
+
+static bool write_object(struct table *table, const struct table_file *file, struct upload **upload,
+	struct arena *arena, struct parquet_file_info *info, struct error *err)
+{
+	const struct parquet_writer_options options = { .zstd_level = table->options.zstd_level };
+	const struct parquet_sink sink = { upload_sink_write, *upload };
+	struct parquet_writer *writer;
+	if (!parquet_writer_open(delete_columns, DELETE_COLUMNS, &options, sink, &writer, err))
+		return false;
+	bool ok = write_positions(file, writer, err) &&
+		  parquet_writer_finish(writer, arena, info, err);
+	parquet_writer_close(writer);
+	if (!ok)
+		return false;
+	struct upload *finishing = *upload;
+	*upload = NULL; /* gone in either case */
+	return upload_finish(finishing, err);
+}
+
+bool delete_file_write(struct table *table, const struct table_file *file, struct delete_file **out,
+	struct error *err)
+{
+	char uuid[UUID_TEXT_SIZE];
+	const char *path =
+		table_new_path(table, "data/%s-deletes.parquet", table_new_uuid(table, uuid));
+	struct upload *upload;
+	if (!store_create(table->store, path, &upload, err))
+		return false;
+	struct arena arena = { 0 };
+	struct parquet_file_info info;
+	const bool ok = write_object(table, file, &upload, &arena, &info, err);
+	upload_abort(upload);
+	if (ok) {
+		assert(info.record_count == file->deleted.set_count);
+		struct delete_file *deletes = memory_allocate(1, sizeof *deletes);
+		deletes->entry.status = ENTRY_ADDED;
+		deletes->entry.data_file = data_file_of(&info, FILE_CONTENT_POSITION_DELETES,
+			store_uri(table->store, path, &deletes->arena), &deletes->arena);
+		deletes->entry.data_file.referenced_data_file =
+			arena_copy_cstring(&deletes->arena, file->entry.data_file.path);
+		keep_bounds_only(&deletes->entry.data_file);
+		*out = deletes;
+	}
+	arena_deinit(&arena);
+	return ok;
+}
+
+/* --- reading --- */
+
+static bool set_positions(struct table_file *file, const struct batch *batch, struct error *err)
+{
+	const int64_t *positions = (const int64_t *)(const void *)batch->columns[0].fixed.data;
+	const int64_t end = file->entry.data_file.record_count;
+	for (size_t i = 0; i < batch->row_count; i++) {
+		const int64_t position = positions[i];
+		if (position < 0 || position >= end)
+			return error_set(err, ERROR_CORRUPT,
+				"delete file \"%s\" names position %lld of a file of %lld rows",
+				file->deletes->entry.data_file.path, (long long)position,
+				(long long)end);
+		bitmap_set(&file->deleted, (uint32_t)position);
+	}
+	return true;
+}
+
+static bool read_row_group(struct table_file *file, struct parquet_reader *reader, size_t row_group,
+	struct batch *batch, struct error *err)
+{
+	const size_t column = 0;
+	if (!parquet_reader_begin(reader, row_group, &column, 1, err))
+		return false;
+	size_t got = READ_ROWS_MAX;
+	while (got == READ_ROWS_MAX) {
+		batch_reset(batch);
+		if (!parquet_reader_next(reader, batch, READ_ROWS_MAX, &got, err) ||
+			!set_positions(file, batch, err))
+			return false;
+	}
+	return true;
+}
+
+static bool read_positions(
+	struct table_file *file, struct parquet_reader *reader, struct error *err)
+{
+	struct batch batch;
+	batch_init(&batch, &delete_columns[1].type, 1);
+	bool ok = true;
+	const size_t row_groups = parquet_reader_row_group_count(reader);
+	for (size_t i = 0; ok && i < row_groups; i++)
+		ok = read_row_group(file, reader, i, &batch, err);
+	batch_deinit(&batch);
+	return ok;
+}
+
+bool delete_file_read(struct table *table, struct table_file *file, struct error *err)
+{
+	const struct data_file *data_file = &file->deletes->entry.data_file;
+	struct object_source object = { table->store, store_path(table->store, data_file->path),
+		{ 0 } };
+	const struct parquet_source source = { (uint64_t)data_file->file_size_in_bytes,
+		object_source_read_at, &object };
+	struct parquet_reader *reader;
+	bool ok = parquet_reader_open(&source, &delete_columns[1], 1, NULL, &reader, err);
+	if (ok) {
+		ok = read_positions(file, reader, err);
+		parquet_reader_close(reader);
+	}
+	buffer_deinit(&object.buffer);
+	if (!ok)
+		return error_context(err, "reading delete file \"%s\"", data_file->path);
+	if (file->deleted.set_count != (uint64_t)data_file->record_count)
+		return error_set(err, ERROR_CORRUPT,
+			"delete file \"%s\" holds %u positions, not %lld", data_file->path,
+			file->deleted.set_count, (long long)data_file->record_count);
+	return true;
+}

@@ -1,0 +1,183 @@
+/*
+ * write.c: rows to new data files.
+ */
+#include "table/table_internal.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static bool upload_sink_write(void *context, struct bytes data, struct error *err)
+{
+	return upload_write(context, data, err);
+}
+
+static bool writer_open(
+	struct table *table, struct upload *upload, struct parquet_writer **out, struct error *err)
+{
+	const struct parquet_key_value schema = { "iceberg.schema", table->schema_json };
+	const struct parquet_writer_options options = {
+		.zstd_level = table->options.zstd_level,
+		.row_group_rows = table->options.row_group_rows,
+		.key_values = &schema,
+		.key_value_count = 1,
+	};
+	const struct parquet_sink sink = { upload_sink_write, upload };
+	return parquet_writer_open(table->columns, table->column_count, &options, sink, out, err);
+}
+
+bool output_open(struct table *table, struct output *out, struct error *err)
+{
+	char uuid[UUID_TEXT_SIZE];
+	*out = (struct output){ .table = table };
+	const char *path = table_new_path(table, "data/%s.parquet", table_new_uuid(table, uuid));
+	if (!store_create(table->store, path, &out->upload, err))
+		return false;
+	if (!writer_open(table, out->upload, &out->writer, err)) {
+		upload_abort(out->upload);
+		return false;
+	}
+	out->file = table_add_file(table);
+	out->file->is_open = true;
+	out->file->entry.status = ENTRY_ADDED;
+	out->file->entry.data_file.path = store_uri(table->store, path, &out->file->arena);
+	return true;
+}
+
+bool output_write(struct output *output, const struct batch *batch, const uint32_t *rows,
+	size_t row_count, struct error *err)
+{
+	const size_t count = rows ? row_count : batch->row_count;
+	if (!parquet_writer_write(output->writer, batch, rows, row_count, err))
+		return false;
+	output->file->entry.data_file.record_count += (int64_t)count;
+	output->table->row_count += count;
+	return true;
+}
+
+bool output_is_full(const struct output *output)
+{
+	return parquet_writer_size(output->writer) >=
+		       output->table->options.file_size_target_bytes ||
+	       output->file->entry.data_file.record_count >= FILE_ROWS_MAX;
+}
+
+static struct column_metrics column_metrics_of(
+	const struct parquet_column_metrics *from, struct arena *arena)
+{
+	return (struct column_metrics){
+		.field_id = from->field_id,
+		.has_size = true,
+		.has_value_count = true,
+		.has_null_count = true,
+		.has_nan_count = from->has_nan_count,
+		.has_lower = from->has_lower,
+		.has_upper = from->has_upper,
+		.size_bytes = (int64_t)from->column_size,
+		.value_count = (int64_t)from->value_count,
+		.null_count = (int64_t)from->null_count,
+		.nan_count = (int64_t)from->nan_count,
+		.lower = arena_copy_bytes(arena, from->lower),
+		.upper = arena_copy_bytes(arena, from->upper),
+	};
+}
+
+struct data_file data_file_of(const struct parquet_file_info *info, enum file_content content,
+	const char *uri, struct arena *arena)
+{
+	struct data_file file = {
+		.content = content,
+		.path = uri,
+		.format = "PARQUET",
+		.record_count = (int64_t)info->record_count,
+		.file_size_in_bytes = (int64_t)info->file_size,
+		.column_count = info->column_count,
+		.columns = arena_array(arena, struct column_metrics, info->column_count),
+		.split_offset_count = info->split_offset_count,
+		.split_offsets = arena_copy(arena, info->split_offsets,
+			info->split_offset_count * sizeof *info->split_offsets),
+	};
+	for (size_t i = 0; i < info->column_count; i++)
+		file.columns[i] = column_metrics_of(&info->columns[i], arena);
+	return file;
+}
+
+void output_abort(struct output *output)
+{
+	struct table *table = output->table;
+	parquet_writer_close(output->writer);
+	upload_abort(output->upload);
+	assert(table->files[table->file_count - 1] == output->file);
+	table->row_count -= table_file_live_rows(output->file);
+	table_remove_file(table, table->file_count - 1);
+	table->next_file--;
+}
+
+bool output_finish(struct output *output, struct error *err)
+{
+	struct table_file *file = output->file;
+	struct parquet_file_info info;
+	struct arena arena = { 0 };
+	bool ok = parquet_writer_finish(output->writer, &arena, &info, err);
+	if (ok) {
+		assert((int64_t)info.record_count == file->entry.data_file.record_count);
+		file->entry.data_file = data_file_of(
+			&info, FILE_CONTENT_DATA, file->entry.data_file.path, &file->arena);
+		ok = upload_finish(output->upload, err);
+		output->upload = NULL;
+	}
+	arena_deinit(&arena);
+	if (!ok) {
+		output_abort(output);
+		return false;
+	}
+	parquet_writer_close(output->writer);
+	file->is_open = false;
+	return true;
+}
+
+bool table_write(struct table *table, const struct batch *batch, const uint32_t *rows,
+	size_t row_count, struct error *err)
+{
+	assert(table->append == NULL && !table->pending.is_ready);
+	if ((rows ? row_count : batch->row_count) == 0)
+		return true;
+	struct output output;
+	if (!output_open(table, &output, err))
+		return false;
+	if (!output_write(&output, batch, rows, row_count, err)) {
+		output_abort(&output);
+		return false;
+	}
+	table->rows_changed = true;
+	return output_finish(&output, err);
+}
+
+bool table_append(struct table *table, const struct batch *batch, uint32_t *file,
+	uint32_t *position, struct error *err)
+{
+	assert(!table->pending.is_ready);
+	if (table->append == NULL) {
+		struct output output;
+		if (!output_open(table, &output, err))
+			return false;
+		table->append = memory_allocate(1, sizeof *table->append);
+		*table->append = output;
+	}
+	struct output *output = table->append;
+	*file = output->file->id;
+	*position = (uint32_t)output->file->entry.data_file.record_count;
+	if (!output_write(output, batch, NULL, 0, err))
+		return false;
+	table->rows_changed = true;
+	return !output_is_full(output) || table_append_end(table, err);
+}
+
+bool table_append_end(struct table *table, struct error *err)
+{
+	if (table->append == NULL)
+		return true;
+	struct output output = *table->append;
+	free(table->append);
+	table->append = NULL;
+	return output_finish(&output, err);
+}
