@@ -245,9 +245,11 @@ static void append_texts(struct buffer *out, const struct bytes *texts, size_t c
 		uint32_t text_length = (uint32_t)text.size;
 		memcpy(to, &text_length, sizeof text_length);
 		to += sizeof text_length;
+		if (text.size == 0)
+			continue; /* it may lie nowhere */
 		if (text.size <= COPY_BLOCK && readable_end - text.data >= COPY_BLOCK)
 			memcpy(to, text.data, COPY_BLOCK);
-		else if (text.size > 0)
+		else
 			memcpy(to, text.data, text.size);
 		to += text.size;
 	}

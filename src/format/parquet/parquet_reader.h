@@ -25,7 +25,7 @@ struct parquet_source {
 
 /* Zero means the default. */
 struct parquet_reader_options {
-	size_t footer_bytes_max; /* 64 MiB; decoded it may take 8 times that */
+	size_t footer_bytes_max; /* 32 MiB; decoded it may take 16 times that */
 	size_t page_bytes_max;   /* 1 GiB + 1 MiB, decompressed */
 	size_t read_ahead_bytes; /* 256 KiB a column */
 };

@@ -252,7 +252,9 @@ static bool allocate_list(struct decoder *decoder, const struct thrift_field *fi
 	struct thrift_list *out)
 {
 	size_t size = item_size(field);
-	if (count > (decoder->memory_max - decoder->arena->used_bytes) / size)
+	size_t used = decoder->arena->used_bytes;
+	size_t room = used < decoder->memory_max ? decoder->memory_max - used : 0;
+	if (count > room / size)
 		return error_set(decoder->err, ERROR_LIMIT,
 			"Parquet metadata takes more than %zu bytes of memory",
 			decoder->memory_max);

@@ -1,0 +1,70 @@
+#include "format/parquet/parquet_reader.h"
+
+#include "base/test.h"
+
+enum {
+	TYPE_COUNT = 15,
+	ROWS_MAX = 4096,
+};
+
+/* Field ids and types are those of the fixtures. */
+static const struct column_type TYPES[TYPE_COUNT] = { { VALUE_BOOLEAN, 0, 0 }, { VALUE_INT, 0, 0 },
+	{ VALUE_LONG, 0, 0 }, { VALUE_FLOAT, 0, 0 }, { VALUE_DOUBLE, 0, 0 },
+	{ VALUE_DECIMAL, 9, 2 }, { VALUE_DECIMAL, 18, 3 }, { VALUE_DECIMAL, 38, 10 },
+	{ VALUE_DATE, 0, 0 }, { VALUE_TIME, 0, 0 }, { VALUE_TIMESTAMP, 0, 0 },
+	{ VALUE_TIMESTAMPTZ, 0, 0 }, { VALUE_STRING, 0, 0 }, { VALUE_BINARY, 0, 0 },
+	{ VALUE_UUID, 0, 0 } };
+
+static bool read_slice(void *context, uint64_t offset, void *out, size_t size, struct error *err)
+{
+	const struct bytes *file = context;
+	if (offset > file->size || size > file->size - offset)
+		return error_set(err, ERROR_LOST, "read beyond the file");
+	if (size > 0)
+		memcpy(out, file->data + offset, size);
+	return true;
+}
+
+static void read_group(
+	struct parquet_reader *reader, size_t group, const size_t *column, struct column_type type)
+{
+	struct error err;
+	struct batch batch;
+	struct bytes lower, upper;
+	batch_init(&batch, &type, 1);
+	parquet_reader_bounds(reader, group, *column, &lower, &upper);
+	size_t got = 1;
+	bool done = parquet_reader_begin(reader, group, column, 1, &err) &&
+		    parquet_reader_next(reader, &batch, 7, &got, &err) &&
+		    parquet_reader_skip(reader, 5, &err);
+	while (done && got > 0 && batch.row_count < ROWS_MAX)
+		done = parquet_reader_next(reader, &batch, 1000, &got, &err);
+	batch_deinit(&batch);
+}
+
+static void read_column(const struct parquet_source *source, size_t index)
+{
+	const struct parquet_reader_options options = {
+		.footer_bytes_max = 1 << 20,
+		.page_bytes_max = 1 << 20,
+		.read_ahead_bytes = 100,
+	};
+	const struct parquet_column column = { "c", (int32_t)index + 1, TYPES[index], false, 0 };
+	const size_t first = 0;
+	struct parquet_reader *reader;
+	struct error err;
+	if (!parquet_reader_open(source, &column, 1, &options, &reader, &err))
+		return;
+	size_t groups = parquet_reader_row_group_count(reader);
+	for (size_t group = 0; group < groups && group < 4; group++)
+		read_group(reader, group, &first, TYPES[index]);
+	parquet_reader_close(reader);
+}
+
+FUZZ(parquet)
+{
+	struct bytes file = { data, size };
+	const struct parquet_source source = { size, read_slice, &file };
+	for (size_t i = 0; i < TYPE_COUNT; i++)
+		read_column(&source, i);
+}
