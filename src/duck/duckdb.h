@@ -68,6 +68,12 @@ enum duckdb_error_type {
 	DUCKDB_ERROR_PERMISSION = 34,
 };
 
+enum duckdb_statement_type {
+	DUCKDB_STATEMENT_TYPE_INVALID = 0,
+	DUCKDB_STATEMENT_TYPE_SELECT = 1,
+	DUCKDB_STATEMENT_TYPE_EXPLAIN = 4,
+};
+
 /* Opaque handles; each *_destroy (disconnect, close) takes the handle's address and clears it. */
 typedef struct duckdb_database_handle *duckdb_database;
 typedef struct duckdb_connection_handle *duckdb_connection;
@@ -130,6 +136,7 @@ void duckdb_interrupt(duckdb_connection connection);
 enum duckdb_state duckdb_prepare(
 	duckdb_connection connection, const char *sql, duckdb_prepared_statement *out);
 const char *duckdb_prepare_error(duckdb_prepared_statement statement);
+enum duckdb_statement_type duckdb_prepared_statement_type(duckdb_prepared_statement statement);
 void duckdb_destroy_prepare(duckdb_prepared_statement *statement);
 idx_t duckdb_nparams(duckdb_prepared_statement statement);
 enum duckdb_state duckdb_bind_varchar_length(

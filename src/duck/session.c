@@ -6,18 +6,29 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+enum {
+	KEPT_STATEMENTS_MAX = 4
+};
+
+struct kept_statement {
+	char *sql; /* NULL: free */
+	duckdb_prepared_statement statement;
+};
+
 struct session {
 	duckdb_database database;
 	duckdb_connection connection;
 	uint64_t memory_limit_bytes;
+	bool is_query_only; /* from the end of its opening on */
 	bool has_open_result;
+	struct kept_statement kept[KEPT_STATEMENTS_MAX];
 };
 
 struct result {
 	struct session *session;
 	struct arena arena;
-	duckdb_prepared_statement statement;
-	duckdb_result rows; /* needs destroying also after a failed run */
+	duckdb_prepared_statement statement; /* NULL: the session keeps it */
+	duckdb_result rows;                  /* needs destroying also after a failed run */
 	size_t column_count;
 	const char **names;
 	struct printer *printers;
@@ -160,7 +171,10 @@ static bool start(struct session *session, const struct session_options *options
 	}
 	if (duckdb_connect(session->database, &session->connection) != DUCKDB_SUCCESS)
 		return error_set(err, ERROR_SETUP, "DuckDB cannot be connected to");
-	return lock_down(session, options, err);
+	if (!lock_down(session, options, err))
+		return false;
+	session->is_query_only = options->is_query_only;
+	return true;
 }
 
 bool session_open(const struct session_options *options, struct session **out, struct error *err)
@@ -192,6 +206,10 @@ void session_close(struct session *session)
 	if (session == NULL)
 		return;
 	assert(!session->has_open_result);
+	for (size_t i = 0; i < KEPT_STATEMENTS_MAX; i++) {
+		duckdb_destroy_prepare(&session->kept[i].statement);
+		free(session->kept[i].sql);
+	}
 	duckdb_disconnect(&session->connection);
 	duckdb_close(&session->database);
 	free(session);
@@ -204,21 +222,52 @@ void session_interrupt(struct session *session)
 
 /* ---- running ---- */
 
-static bool prepare(
-	struct session *session, const char *sql, duckdb_prepared_statement *out, struct error *err)
+static bool prepare_failed(
+	const struct session *session, duckdb_prepared_statement statement, struct error *err)
 {
-	assert(!session->has_open_result);
-	if (duckdb_prepare(session->connection, sql, out) == DUCKDB_SUCCESS)
-		return true;
-	const char *message = *out != NULL ? duckdb_prepare_error(*out) : NULL;
+	const char *message = statement != NULL ? duckdb_prepare_error(statement) : NULL;
 	enum duckdb_error_type type = DUCKDB_ERROR_INVALID;
 	if (message != NULL && strncmp(message, "IO Error", 8) == 0)
 		type = DUCKDB_ERROR_IO;
 	else if (message != NULL && strncmp(message, "Out of Memory", 13) == 0)
 		type = DUCKDB_ERROR_OUT_OF_MEMORY;
-	fail(session, type, message, err);
-	duckdb_destroy_prepare(out);
-	return false;
+	return fail(session, type, message, err);
+}
+
+static bool prepare(
+	struct session *session, const char *sql, duckdb_prepared_statement *out, struct error *err)
+{
+	assert(!session->has_open_result);
+	bool ok = duckdb_prepare(session->connection, sql, out) == DUCKDB_SUCCESS;
+	if (!ok) {
+		prepare_failed(session, *out, err);
+	} else if (session->is_query_only) {
+		enum duckdb_statement_type type = duckdb_prepared_statement_type(*out);
+		ok = type == DUCKDB_STATEMENT_TYPE_SELECT || type == DUCKDB_STATEMENT_TYPE_EXPLAIN;
+		if (!ok)
+			error_set(err, ERROR_UNSUPPORTED, "only queries can be run here");
+	}
+	if (!ok)
+		duckdb_destroy_prepare(out);
+	return ok;
+}
+
+static bool prepare_once(
+	struct session *session, const char *sql, duckdb_prepared_statement *out, struct error *err)
+{
+	struct kept_statement *kept = session->kept;
+	size_t i = 0;
+	while (i < KEPT_STATEMENTS_MAX && kept[i].sql != NULL && strcmp(kept[i].sql, sql) != 0)
+		i++;
+	assert(i < KEPT_STATEMENTS_MAX);
+	if (kept[i].sql == NULL) {
+		if (!prepare(session, sql, &kept[i].statement, err))
+			return false;
+		kept[i].sql = memory_allocate(strlen(sql) + 1, 1);
+		strcpy(kept[i].sql, sql);
+	}
+	*out = kept[i].statement;
+	return true;
 }
 
 static bool describe_columns(struct result *result, struct error *err)
@@ -239,16 +288,22 @@ static bool describe_columns(struct result *result, struct error *err)
 	return true;
 }
 
+static struct result *result_open(
+	struct session *session, duckdb_prepared_statement owned_statement)
+{
+	struct result *result = memory_allocate(1, sizeof *result);
+	result->session = session;
+	result->statement = owned_statement;
+	session->has_open_result = true;
+	return result;
+}
+
 bool session_run(struct session *session, const char *sql, struct result **out, struct error *err)
 {
 	duckdb_prepared_statement statement = NULL;
 	if (!prepare(session, sql, &statement, err))
 		return false;
-	struct result *result = memory_allocate(1, sizeof *result);
-	result->session = session;
-	result->statement = statement;
-	session->has_open_result = true;
-
+	struct result *result = result_open(session, statement);
 	bool ok = duckdb_execute_prepared_streaming(statement, &result->rows) == DUCKDB_SUCCESS;
 	if (!ok)
 		fail(session, duckdb_result_error_type(&result->rows),
@@ -274,33 +329,36 @@ bool session_do(struct session *session, const char *sql, struct error *err)
 	return ok;
 }
 
+static bool execute_with(struct session *session, duckdb_prepared_statement statement,
+	size_t value_count, const struct bytes *values, struct result *result, struct error *err)
+{
+	if (duckdb_nparams(statement) != value_count)
+		return error_set(err, ERROR_UNSUPPORTED, "parameters have no value here");
+	for (size_t i = 0; i < value_count; i++)
+		if (duckdb_bind_varchar_length(statement, i + 1, (const char *)values[i].data,
+			    values[i].size) != DUCKDB_SUCCESS)
+			return error_set(
+				err, ERROR_UNSUPPORTED, "DuckDB refuses text that is not UTF-8");
+	if (duckdb_execute_prepared(statement, &result->rows) == DUCKDB_SUCCESS)
+		return true;
+	return fail(session, duckdb_result_error_type(&result->rows),
+		duckdb_result_error(&result->rows), err);
+}
+
 bool session_ask(struct session *session, const char *sql, size_t value_count,
 	const struct bytes *values, struct arena *arena, const char **out, struct error *err)
 {
 	duckdb_prepared_statement statement = NULL;
-	if (!prepare(session, sql, &statement, err))
+	bool is_kept = value_count > 0;
+	bool ok = is_kept ? prepare_once(session, sql, &statement, err)
+			  : prepare(session, sql, &statement, err);
+	if (!ok)
 		return false;
-	struct result *result = memory_allocate(1, sizeof *result);
-	result->session = session;
-	result->statement = statement;
-	session->has_open_result = true;
-
-	bool has_values = duckdb_nparams(statement) == value_count;
-	bool ok = has_values;
-	for (size_t i = 0; ok && i < value_count; i++)
-		ok = duckdb_bind_varchar_length(statement, i + 1, (const char *)values[i].data,
-			     values[i].size) == DUCKDB_SUCCESS;
-	if (!has_values)
-		error_set(err, ERROR_UNSUPPORTED, "parameters have no value here");
-	else if (!ok)
-		error_set(err, ERROR_UNSUPPORTED, "DuckDB refuses text that is not UTF-8");
-	else if (duckdb_execute_prepared(statement, &result->rows) != DUCKDB_SUCCESS)
-		ok = fail(session, duckdb_result_error_type(&result->rows),
-			duckdb_result_error(&result->rows), err);
-
+	struct result *result = result_open(session, is_kept ? NULL : statement);
 	bool has_row = false;
 	struct buffer text = { 0 };
-	ok = ok && describe_columns(result, err) && result_next(result, &has_row, err);
+	ok = execute_with(session, statement, value_count, values, result, err) &&
+	     describe_columns(result, err) && result_next(result, &has_row, err);
 	if (ok)
 		*out = has_row && result_append_text(result, 0, &text)
 			       ? arena_copy_text(arena, buffer_bytes(&text))

@@ -26,6 +26,7 @@ struct session_options {
 	const char *temp_directory;  /* spilled data; NULL: never spill */
 	size_t directory_count;      /* what SQL may read, absolute paths */
 	const char *const *directories;
+	bool is_query_only; /* anything but SELECT and EXPLAIN is refused, whoever asks */
 };
 
 bool session_open(
@@ -47,7 +48,7 @@ bool session_do(struct session *session, const char *sql, struct error *err) MUS
 
 /*
  * The first column of the first row as text, in arena; NULL for NULL or no row.  The statement has
- * as many parameters ($1, ...) as there are values.
+ * as many parameters ($1, ...) as there are values.  One that has some is prepared once and kept.
  */
 bool session_ask(struct session *session, const char *sql, size_t value_count,
 	const struct bytes *values, struct arena *arena, const char **out,

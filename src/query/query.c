@@ -24,6 +24,7 @@ bool query_session_open(const struct query_options *options, struct tables *tabl
 		.temp_directory = options->temp_directory,
 		.directory_count = 2,
 		.directories = directories,
+		.is_query_only = true,
 	};
 	struct query_session *session = memory_allocate(1, sizeof *session);
 	session->tables = tables;

@@ -1,6 +1,7 @@
 #include "query/rewrite.h"
 
 #include "query/rewrite_internal.h"
+#include "query/scan.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -162,7 +163,8 @@ static bool walk_base_table(struct rewrite *rewrite, struct tree *node, const st
 	bool is_plain = tree_member_text(node, "catalog_name", rewrite->arena)[0] == '\0' &&
 			(schema[0] == '\0' || strcmp(schema, "recurring") == 0);
 	if (!is_plain || !scope_has(scope, name))
-		return rewrite_table(rewrite, node);
+		return rewrite->is_verifying ? refuse(rewrite, "the table", name)
+					     : rewrite_table(rewrite, node);
 	const struct tree *at = tree_member(node, "at_clause");
 	if (at != NULL && at->kind != TREE_NULL)
 		return error_set(rewrite->err, ERROR_UNSUPPORTED,
@@ -170,11 +172,46 @@ static bool walk_base_table(struct rewrite *rewrite, struct tree *node, const st
 	return walk_all(rewrite, node->first, scope);
 }
 
+/* The arguments of a scan hold no string that walberg did not put into one. */
+static bool walk_scan(struct rewrite *rewrite, struct tree *node, const struct scope *scope)
+{
+	rewrite->is_in_scan = true;
+	bool ok = walk_all(rewrite, node->first, scope);
+	rewrite->is_in_scan = false;
+	return ok;
+}
+
+static bool is_scan_text(const struct rewrite *rewrite, const struct tree *constant)
+{
+	const struct tree *value = tree_member(tree_member(constant, "value"), "value");
+	if (value == NULL || value->kind != TREE_STRING)
+		return true;
+	const struct text_list *text = rewrite->scan_texts;
+	while (text != NULL && !bytes_equal(text->token, value->token))
+		text = text->next;
+	return text != NULL;
+}
+
+static bool is_scan_part(const struct rewrite *rewrite, const struct tree *node)
+{
+	static const char *const functions[] = { "list_value", "map", "struct_pack", "row",
+		"read_parquet" };
+	const struct tree *class = tree_member(node, "class");
+	if (tree_is_text(class, "CONSTANT"))
+		return is_scan_text(rewrite, node);
+	if (tree_is_text(class, "FUNCTION"))
+		return is_one_of(tree_member(node, "function_name"), functions, COUNT(functions));
+	return tree_is_text(class, "CAST") || tree_is_text(class, "COMPARISON") ||
+	       tree_is_text(class, "COLUMN_REF");
+}
+
 static bool walk_table_function(
 	struct rewrite *rewrite, struct tree *node, const struct scope *scope)
 {
 	struct tree *function = tree_member(node, "function");
 	const char *name = tree_member_text(function, "function_name", rewrite->arena);
+	if (rewrite->is_verifying && strcmp(name, "read_parquet") == 0)
+		return walk_scan(rewrite, node, scope);
 	if (!tree_is_text(tree_member(function, "class"), "FUNCTION") ||
 		!table_function_is_admitted(name))
 		return refuse(rewrite, "the table function", name);
@@ -193,6 +230,19 @@ static bool walk_show(struct rewrite *rewrite, struct tree *node, const struct s
 	return refuse(rewrite, "SHOW", name);
 }
 
+/* DuckDB writes the name in "name".* as it is, so it gets its quotes here. */
+static void quote_star(struct rewrite *rewrite, struct tree *star)
+{
+	struct tree *name = tree_member(star, "relation_name");
+	if (name == NULL || name->kind != TREE_STRING || tree_is_text(name, ""))
+		return;
+	struct buffer quoted = { 0 };
+	sql_append_identifier(&quoted, tree_text(name, rewrite->arena));
+	const char *text = arena_copy_text(rewrite->arena, buffer_bytes(&quoted));
+	tree_replace(name, tree_string(text, rewrite->arena));
+	buffer_deinit(&quoted);
+}
+
 static bool walk_expression(struct rewrite *rewrite, struct tree *node, const struct scope *scope)
 {
 	const struct tree *class = tree_member(node, "class");
@@ -200,6 +250,9 @@ static bool walk_expression(struct rewrite *rewrite, struct tree *node, const st
 		return refuse_node(rewrite, class);
 	if (rewrite->is_in_at && tree_is_text(class, "SUBQUERY"))
 		return error_set(rewrite->err, ERROR_UNSUPPORTED, "AT takes a constant");
+	if (rewrite->is_in_scan)
+		return is_scan_part(rewrite, node) ? walk_all(rewrite, node->first, scope)
+						   : refuse_node(rewrite, class);
 	const struct tree *function = tree_member(node, "function_name");
 	if (function != NULL && function->kind == TREE_STRING) {
 		const char *name = tree_text(function, rewrite->arena);
@@ -208,6 +261,8 @@ static bool walk_expression(struct rewrite *rewrite, struct tree *node, const st
 	}
 	if (tree_is_text(class, "COLUMN_REF"))
 		rewrite_note_column(rewrite, node);
+	if (tree_is_text(class, "STAR") && !rewrite->is_verifying)
+		quote_star(rewrite, node);
 	return walk_all(rewrite, node->first, scope);
 }
 
@@ -333,6 +388,25 @@ static const char *split_explain(const char *sql, const char **explain)
 	return after;
 }
 
+/*
+ * What DuckDB makes of the tree is text again, and runs as text.  It is parsed once more, so that
+ * a name which DuckDB forgot to quote cannot say something that the tree did not.
+ */
+static bool verify(struct rewrite *rewrite, const char *text)
+{
+	struct tree *answer;
+	if (!rewrite_parse(rewrite, bytes_of_cstring(text), &answer))
+		return error_context(rewrite->err, "reading the rewritten statement again");
+	const struct tree *statements = tree_member(answer, "statements");
+	if (statements == NULL || statements->first == NULL || statements->first->next != NULL)
+		return error_set(rewrite->err, ERROR_CORRUPT,
+			"the rewritten statement is not one statement");
+	rewrite->is_verifying = true;
+	bool ok = walk(rewrite, statements->first, NULL);
+	rewrite->is_verifying = false;
+	return ok;
+}
+
 static bool rewrite_tree(
 	struct rewrite *rewrite, struct tree *answer, const char *explain, struct rewritten *out)
 {
@@ -347,7 +421,7 @@ static bool rewrite_tree(
 	if (!walk(rewrite, statements, NULL))
 		return false;
 	rewrite_columns(rewrite);
-	if (!rewrite_unparse(rewrite, answer, &text))
+	if (!rewrite_unparse(rewrite, answer, &text) || !verify(rewrite, text))
 		return false;
 	out->sql = arena_format(rewrite->arena, "%s%s", explain, text);
 	return true;

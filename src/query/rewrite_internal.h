@@ -40,14 +40,22 @@ struct column_list {
 	struct column_list *next;
 };
 
+struct text_list {
+	struct bytes token; /* of a string in a tree, as it is written there */
+	struct text_list *next;
+};
+
 struct rewrite { /* of one statement */
 	struct rewriter *rewriter;
 	struct arena *arena;
 	struct error *err;
 	bool is_in_at;
-	bool *is_noted;              /* by table entry */
-	struct name_pair *qualified; /* tables written schema.table without an alias */
-	struct column_list *columns; /* column references of three names or more */
+	bool is_verifying;            /* what was rewritten: no tables, and own scans only */
+	bool is_in_scan;              /* when verifying: the arguments of read_parquet */
+	struct text_list *scan_texts; /* all strings in the scans that were put in place */
+	bool *is_noted;               /* by table entry */
+	struct name_pair *qualified;  /* tables written schema.table without an alias */
+	struct column_list *columns;  /* column references of three names or more */
 };
 
 bool rewrite_parse(struct rewrite *rewrite, struct bytes sql, struct tree **out) MUST_CHECK;

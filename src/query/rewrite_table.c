@@ -222,6 +222,17 @@ static bool make_scan(
 
 /* ---- putting it in place ---- */
 
+static void remember_texts(struct rewrite *rewrite, const struct tree *tree)
+{
+	for (const struct tree *item = tree->first; item != NULL; item = item->next)
+		remember_texts(rewrite, item);
+	if (!bytes_equal(tree->key, BYTES_LITERAL("value")) || tree->kind != TREE_STRING)
+		return;
+	struct text_list *text = arena_new(rewrite->arena, struct text_list);
+	*text = (struct text_list){ tree->token, rewrite->scan_texts };
+	rewrite->scan_texts = text;
+}
+
 static struct tree *copy_member(struct rewrite *rewrite, const struct tree *node, const char *key)
 {
 	struct tree *copy = arena_new(rewrite->arena, struct tree);
@@ -307,6 +318,7 @@ bool rewrite_table(struct rewrite *rewrite, struct tree *node)
 		return error_context(rewrite->err, "reading table \"%s.%s\"", entry->namespace_name,
 			entry->name);
 
+	remember_texts(rewrite, scan);
 	rewrite->is_noted[index] = rewrite->is_noted[index] || entry->is_paused;
 	if (alias[0] == '\0' && schema[0] != '\0')
 		remember_qualified(rewrite, schema, name);
