@@ -14,7 +14,7 @@ enum {
 	MANIFEST_SIZE_MAX = 256 << 20,
 };
 
-#define LOCAL_SCHEME "file://"
+#define LOCAL_SCHEME "file:"
 
 struct kept {              /* a metadata file, by its location, or a version, by its key */
 	struct kept *next; /* used last first */
@@ -333,9 +333,11 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(first->data_file.path, second->data_file.path);
 }
 
+/* Java writes "file:/lake" as well as "file:///lake". */
 static const char *local_path(const char *uri, struct arena *arena)
 {
-	return arena_copy_cstring(arena, uri + strlen(LOCAL_SCHEME));
+	const char *path = uri + strlen(LOCAL_SCHEME);
+	return arena_format(arena, "/%s", path + strspn(path, "/"));
 }
 
 static bool applies(const struct manifest_entry *deletes, const struct manifest_entry *data)

@@ -136,12 +136,16 @@ static void append_scan(struct buffer *out, const struct table_version *version,
 	append_options(out, row_count);
 }
 
-/* A correlated NOT EXISTS would be planned as a join of the data with itself. */
+/*
+ * URIs are written file:///lake and, by Java, file:/lake.
+ * A correlated NOT EXISTS would be planned as a join of the data with itself.
+ */
 static void append_anti_join(struct buffer *out, const struct table_version *version)
 {
-	buffer_append_cstring(out, " AS d ANTI JOIN (SELECT substr(c");
-	buffer_append_format(out, "%d, %zu) AS path, c%d AS row FROM read_parquet([",
-		FIELD_ID_DELETE_FILE_PATH, strlen("file://") + 1, FIELD_ID_DELETE_POSITION);
+	buffer_append_format(out,
+		" AS d ANTI JOIN (SELECT '/' || ltrim(substr(c%d, %zu), '/') AS path, c%d AS row "
+		"FROM read_parquet([",
+		FIELD_ID_DELETE_FILE_PATH, strlen("file:") + 1, FIELD_ID_DELETE_POSITION);
 	for (size_t i = 0; i < version->delete_file_count; i++) {
 		buffer_append_cstring(out, i > 0 ? ", " : "");
 		append_path(out, version->delete_files[i]);
