@@ -446,10 +446,6 @@ TEST(what_is_missing_or_not_read_here_is_a_clear_error)
 	commit_version(&lab);
 	EXPECT_ERROR(&lab, "SELECT id FROM orders", ERROR_UNSUPPORTED, "PUFFIN");
 	lab.deletes[0].data_file.format = "PARQUET";
-	lab.deletes[0].data_file.content = FILE_CONTENT_EQUALITY_DELETES;
-	commit_version(&lab);
-	EXPECT_ERROR(&lab, "SELECT id FROM orders", ERROR_UNSUPPORTED, "equality");
-	lab.deletes[0].data_file.content = FILE_CONTENT_POSITION_DELETES;
 	commit_version(&lab);
 	EXPECT(&lab, "SELECT id FROM orders ORDER BY id", "0 2 3 4");
 	lab.location = store_uri(lab.store, "lost.metadata.json", &lab.arena);
