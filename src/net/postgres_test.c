@@ -5,7 +5,7 @@
 static enum error_kind open_fails(const char *url, struct error *err)
 {
 	struct postgres *postgres;
-	const struct postgres_target target = { url, false, 2000000 };
+	const struct postgres_target target = { .url = url, .connect_timeout = 2000000 };
 	CHECK(!postgres_open(&target, &postgres, err));
 	CHECK(postgres == NULL);
 	CHECK(err->hint[0] != '\0');

@@ -253,8 +253,15 @@ TEST(patterns_choose_tables_by_schema_and_name)
 		"CREATE TABLE one.order_1 (x int); CREATE TABLE two.order_2 (x int);"
 		"CREATE TABLE two.b (x int); CREATE UNLOGGED TABLE two.c (x int)");
 	static const char *const patterns[] = { "one.*", "*.order_*" };
-	const struct postgres_options options = { f.url, f.name, f.name, f.name, patterns, 2,
-		5 * SECOND };
+	const struct postgres_options options = {
+		.url = f.url,
+		.slot_name = f.name,
+		.publication_name = f.name,
+		.append_publication_name = f.name,
+		.tables = patterns,
+		.table_count = 2,
+		.connect_timeout = 5 * SECOND,
+	};
 	struct error err;
 	struct source *source;
 	struct source_state state;
