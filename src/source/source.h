@@ -18,7 +18,10 @@
 struct source;
 struct source_snapshot;
 
-/* Of a table that is not captured, or captured in part, and why. */
+/*
+ * Of a table that is not captured, or captured in part (then it is among the relations as well:
+ * without its generated columns), and why.
+ */
 struct source_left_out {
 	const char *namespace_name;
 	const char *name;
@@ -63,15 +66,18 @@ struct source_ops {
 
 	/*
 	 * Make both publications, and put these relations into them where they are missing, by
-	 * is_append.  Safe to repeat.
+	 * is_append.  One with a column of VALUE_NONE or with replica identity 'i', which is
+	 * paused, goes into neither.  Comes before the snapshot: the stream knows publications
+	 * only as they were at its position.  Safe to repeat.
 	 */
 	bool (*publish)(struct source *source, const struct relation *relations, size_t count,
 		struct error *err);
 
 	/*
 	 * The state at one LSN, to be read.  With is_lake_slot the lake's own slot is made there
-	 * (it must not exist), else a temporary one that goes with the snapshot.  While it waits
-	 * for transactions that are open on the server, it logs their pids and ages.
+	 * (it must not exist, or CONFLICT; after any other failure it may), else a temporary one
+	 * that goes with the snapshot.  While it waits for transactions that are open on the
+	 * server, it logs their pids and ages.
 	 */
 	bool (*open_snapshot)(struct source *source, bool is_lake_slot,
 		struct source_snapshot **out, struct error *err);
@@ -86,7 +92,10 @@ struct source_ops {
 	bool (*receive)(struct source *source, micros_t timeout, struct source_message *out,
 		struct error *err);
 
-	/* I3.  Tells the server now; also keeps the connection alive when nothing is received. */
+	/*
+	 * I3.  Tells the server now; also keeps the connection alive when nothing is received.  A
+	 * receipt below what the slot has confirmed already says nothing more than that.
+	 */
 	bool (*confirm)(
 		struct source *source, const struct log_receipt *receipt, struct error *err);
 
@@ -97,7 +106,11 @@ struct source_ops {
 };
 
 struct source_snapshot_ops {
-	/* CONFLICT when the table's filenode is not relation->filenode any more. */
+	/*
+	 * CONFLICT when the table's filenode or columns are not the relation's any more, MISSING
+	 * when it was dropped or renamed, BUSY while another transaction locks it.  After these,
+	 * and in the middle of a table, another one can be opened.
+	 */
 	bool (*open_table)(struct source_snapshot *snapshot, const struct relation *relation,
 		struct error *err);
 

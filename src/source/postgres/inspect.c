@@ -20,6 +20,7 @@ enum table_field {
 	TABLE_OWNER,
 	TABLE_HAS_KEY,
 	TABLE_COLUMN_COUNT,
+	TABLE_GENERATED,
 };
 
 /*
@@ -39,7 +40,10 @@ enum table_field {
 	"  AND x.indimmediate AND x.indisvalid AND NOT EXISTS (SELECT FROM pg_attribute a"         \
 	"   WHERE a.attrelid = c.oid AND a.attgenerated <> '' AND a.attnum = ANY (x.indkey))),"    \
 	" (SELECT count(*) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"          \
-	"  AND NOT a.attisdropped AND a.attgenerated = '')"                                        \
+	"  AND NOT a.attisdropped AND a.attgenerated = ''),"                                       \
+	" (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"  \
+	"  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"                       \
+	"  AND a.attgenerated <> '')"                                                              \
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"                           \
 	" WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'"                          \
 	" AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"                           \
@@ -148,10 +152,18 @@ static void sort_table(const struct postgres_source *source, const struct postgr
 	const char *reason = wrong_sort(rows, row);
 	if (reason == NULL)
 		reason = missing_right(source, rows, row, arena);
-	if (reason != NULL)
+	if (reason != NULL) {
 		leave_out(out, arena, schema, name, reason);
-	else
-		out->relations[out->relation_count++] = relation_of(rows, row, arena);
+		return;
+	}
+	out->relations[out->relation_count++] = relation_of(rows, row, arena);
+	const char *generated = postgres_text(rows, row, TABLE_GENERATED);
+	if (generated != NULL)
+		leave_out(out, arena, schema, name,
+			arena_format(arena,
+				"It is captured without its generated columns (%s), which are not "
+				"in the stream.",
+				generated));
 }
 
 static bool read_tables(struct postgres_source *source, struct arena *arena,

@@ -7,6 +7,7 @@
 
 enum {
 	MESSAGES_PER_CLOCK = 64, /* the clock is read once in so many messages */
+	GATHER_TIME = 100,       /* microseconds: less than fills the socket's buffer */
 };
 
 /* 2000-01-01, where PostgreSQL's clock begins, in microseconds since 1970. */
@@ -223,20 +224,34 @@ static bool reply_in_time(struct postgres_source *source, int64_t now, struct er
 	return now - stream->replied_at < stream->reply_interval || send_status(source, err);
 }
 
-/* Waits for bytes, but not beyond the deadline nor the next status update. */
+/* What has arrived by now goes into libpq's buffer. */
+static bool take_bytes(struct postgres_source *source, struct error *err)
+{
+	if (PQconsumeInput(postgres_handle(source->stream.walsender)))
+		return true;
+	/* An error that the server sent before it closed says more than the closed socket. */
+	return stream_ended(source, err);
+}
+
+/*
+ * Waits for bytes, but not beyond the deadline nor the next status update.  The server sends every
+ * message by itself; while they come one upon the other, a receiver that wakes up for each of them
+ * takes a good part of the sender's time, so it lets some gather instead.
+ */
 static bool wait_for_bytes(
 	struct postgres_source *source, int64_t now, int64_t deadline, struct error *err)
 {
 	struct postgres_stream *stream = &source->stream;
 	const int64_t reply_at = stream->replied_at + stream->reply_interval;
 	const int64_t until = reply_at < deadline ? reply_at : deadline;
-	bool is_readable;
-	if (!postgres_wait(stream->walsender, until > now ? until - now : 0, &is_readable, err))
-		return false;
-	if (!is_readable || PQconsumeInput(postgres_handle(stream->walsender)))
+	const int64_t left = until > now ? until - now : 0;
+	if (stream->is_busy && left > GATHER_TIME) {
+		stream->is_busy = false; /* unless bytes did come meanwhile */
+		world_sleep(source->world, GATHER_TIME);
 		return true;
-	/* An error that the server sent before it closed says more than the closed socket. */
-	return stream_ended(source, err);
+	}
+	bool is_readable;
+	return postgres_wait(stream->walsender, left, &is_readable, err);
 }
 
 bool postgres_source_receive(
@@ -254,15 +269,21 @@ bool postgres_source_receive(
 	const int64_t deadline = now + timeout;
 	if (!reply_in_time(source, now, err))
 		return false;
-	while (!is_one) {
-		if (!wait_for_bytes(source, now, deadline, err) ||
-			!poll_message(source, out, &is_one, err))
+	if (is_one)
+		return true;
+	for (;;) {
+		if (!take_bytes(source, err) || !poll_message(source, out, &is_one, err))
+			return false;
+		if (is_one) {
+			stream->is_busy = true;
+			return true;
+		}
+		if (!wait_for_bytes(source, now, deadline, err))
 			return false;
 		now = world_monotonic(source->world);
 		if (!reply_in_time(source, now, err))
 			return false;
 		if (now >= deadline)
-			break;
+			return true;
 	}
-	return true;
 }
