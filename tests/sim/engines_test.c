@@ -153,6 +153,6 @@ static void run_race(uint64_t seed)
 
 TEST(two_engines_without_a_lock_apply_each_change_once)
 {
-	for (uint64_t i = 0; i < 20; i++)
+	for (uint64_t i = 0; i < lab_seed_count(10); i++)
 		run_race(test_seed() + i);
 }

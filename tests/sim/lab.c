@@ -1,5 +1,6 @@
 #include "lab.h"
 
+#include "base/logline.h"
 #include "format/pgcopy/pgcopy.h"
 #include "format/pgvalue/pgvalue.h"
 
@@ -20,6 +21,12 @@ uint64_t lab_random(struct lab *lab, uint64_t below)
 	value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
 	value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
 	return (value ^ (value >> 31)) % below;
+}
+
+size_t lab_seed_count(size_t usual)
+{
+	const char *text = getenv("WALBERG_SIM_SEEDS");
+	return text != NULL ? strtoul(text, NULL, 10) : usual;
 }
 
 /* --- the recording --- */
@@ -129,7 +136,7 @@ static void move_money(struct ledger *ledger, uint32_t xid)
 	add_line(ledger, xid, ledger->tick++, from.id, to.id, amount);
 }
 
-static void roll_back_something(struct ledger *ledger, uint32_t xid)
+static void roll_back_something(struct ledger *ledger, uint32_t xid, bool is_streamed)
 {
 	struct lab *lab = ledger->lab;
 	struct ledger before = *ledger;
@@ -137,7 +144,7 @@ static void roll_back_something(struct ledger *ledger, uint32_t xid)
 	for (uint64_t i = lab_random(lab, 5); i > 0; i--)
 		add_line(ledger, xid, -1, 0, 0, 999999);
 	move_money(ledger, xid);
-	if (lab_random(lab, 2) == 0)
+	if (is_streamed && lab_random(lab, 2) == 0)
 		recording_send_block(lab->recording, xid);
 	recording_rollback_to_savepoint(lab->recording, xid);
 	memcpy(ledger->accounts, before.accounts, sizeof before.accounts);
@@ -151,7 +158,7 @@ static void add_streamed(struct ledger *ledger)
 	for (uint64_t i = 1 + lab_random(lab, 4); i > 0; i--) {
 		move_money(ledger, xid);
 		if (lab_random(lab, 3) == 0)
-			roll_back_something(ledger, xid);
+			roll_back_something(ledger, xid, true);
 		if (lab_random(lab, 2) == 0)
 			recording_send_block(lab->recording, xid);
 	}
@@ -170,7 +177,7 @@ static void add_plain(struct ledger *ledger)
 	for (uint64_t i = 1 + lab_random(lab, 3); i > 0; i--)
 		move_money(ledger, xid);
 	if (lab_random(lab, 4) == 0)
-		roll_back_something(ledger, xid);
+		roll_back_something(ledger, xid, false);
 	if (lab_random(lab, 40) == 0)
 		recording_truncate(lab->recording, xid, &(size_t){ JOURNAL }, 1);
 	(void)recording_commit(lab->recording, xid);
@@ -178,6 +185,7 @@ static void add_plain(struct ledger *ledger)
 
 void lab_open(struct lab *lab, uint64_t seed, size_t transactions)
 {
+	logline_configure((struct logline_settings){ LOGLINE_ERROR, LOGLINE_TEXT, stderr });
 	*lab = (struct lab){ .random = seed };
 	lab->world = world_sim_open(seed);
 	lab->recording = recording_open("7000000000000000001");

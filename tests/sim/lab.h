@@ -34,6 +34,9 @@ void lab_open(struct lab *lab, uint64_t seed, size_t transactions);
 void lab_close(struct lab *lab);
 uint64_t lab_random(struct lab *lab, uint64_t below);
 
+/* How many seeds a simulation runs: WALBERG_SIM_SEEDS, else the usual number. */
+size_t lab_seed_count(size_t usual);
+
 /*
  * The lake that catalog and store hold now: its position does not go back; every object that a
  * version names is there (I1); each table has exactly the source's rows at the lake's position
