@@ -6,6 +6,10 @@
 
 #include <stdlib.h>
 
+enum {
+	ROWS_TOLD = 4096, /* rows between two words about the progress */
+};
+
 bool filling_concerns_table(enum error_kind kind)
 {
 	return kind == ERROR_CONFLICT || kind == ERROR_MISSING || kind == ERROR_UNSUPPORTED ||
@@ -49,7 +53,7 @@ bool filling_read_table(struct apply *apply, struct apply_table *table,
 		if (!apply_copy(apply, table, chunk, err))
 			return false;
 		const uint64_t rows = apply_copied_rows(table);
-		if ((rows & 0xfff) == 0 && rows != told) {
+		if (rows == 0 || rows - told >= ROWS_TOLD) {
 			told = rows;
 			if (!progress->tell(progress->context, table->relation, rows))
 				return error_set(err, ERROR_LOST, "stopped");
