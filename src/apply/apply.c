@@ -202,6 +202,11 @@ uint64_t apply_copied_rows(const struct apply_table *table)
 	return rows_copied(table->rows);
 }
 
+enum {
+	ROWS_CHECKED = 256,             /* rows of a table between two looks at the memory */
+	ROW_BYTES_CHECKED = 256 * 1024, /* and after each row as big as this */
+};
+
 /* The table with the most rows in memory goes first, until there is room. */
 static bool make_room(struct apply *apply, struct error *err)
 {
@@ -220,8 +225,8 @@ static bool make_room(struct apply *apply, struct error *err)
 	return true;
 }
 
-static bool change_row(struct apply *apply, const struct pgoutput_message *message, lsn_t end_lsn,
-	struct error *err)
+static bool change_row(struct apply *apply, const struct pgoutput_message *message, size_t size,
+	lsn_t end_lsn, struct error *err)
 {
 	struct apply_table *table = apply_find_oid(apply, message->row.relation_oid);
 	if (table == NULL || table->failure.kind != ERROR_NONE || end_lsn <= table->floor)
@@ -231,6 +236,8 @@ static bool change_row(struct apply *apply, const struct pgoutput_message *messa
 		apply_fail(apply, table, &failure);
 		return true;
 	}
+	if (rows_waiting(table->rows) % ROWS_CHECKED != 0 && size < ROW_BYTES_CHECKED)
+		return true;
 	return make_room(apply, err);
 }
 
@@ -269,13 +276,13 @@ static void check_definition(
 }
 
 bool transaction_apply_message(struct apply *apply, const struct pgoutput_message *message,
-	lsn_t end_lsn, struct error *err)
+	size_t size, lsn_t end_lsn, struct error *err)
 {
 	switch (message->kind) {
 	case PGOUTPUT_INSERT:
 	case PGOUTPUT_UPDATE:
 	case PGOUTPUT_DELETE:
-		return change_row(apply, message, end_lsn, err);
+		return change_row(apply, message, size, end_lsn, err);
 	case PGOUTPUT_TRUNCATE:
 		truncate(apply, &message->truncate, end_lsn);
 		return true;

@@ -24,6 +24,7 @@ struct apply_table *apply_find_oid(const struct apply *apply, uint32_t oid);
 struct apply_rows *rows_open(struct world *world, const struct relation *relation);
 void rows_close(struct apply_rows *rows);
 const struct relation *rows_relation(const struct apply_rows *rows);
+size_t rows_waiting(const struct apply_rows *rows);
 uint64_t rows_pending_bytes(const struct apply_rows *rows);
 
 /* False: this change cannot be applied exactly, which fails the table; *why names the key. */
@@ -50,8 +51,8 @@ bool definition_check(const struct relation *relation, const struct pgoutput_rel
 struct transactions *transactions_open(void);
 void transactions_close(struct transactions *transactions);
 
-/* Apply the changes of one transaction, in log order, to the tables. */
+/* Apply one message, of size bytes, of the transaction that ends at end_lsn. */
 bool transaction_apply_message(struct apply *apply, const struct pgoutput_message *message,
-	lsn_t end_lsn, struct error *err) MUST_CHECK;
+	size_t size, lsn_t end_lsn, struct error *err) MUST_CHECK;
 
 #endif

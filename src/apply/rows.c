@@ -105,6 +105,11 @@ const struct relation *rows_relation(const struct apply_rows *rows)
 	return rows->relation;
 }
 
+size_t rows_waiting(const struct apply_rows *rows)
+{
+	return rows->waiting.row_count;
+}
+
 uint64_t rows_pending_bytes(const struct apply_rows *rows)
 {
 	return rows->waiting.row_count > 0 ? batch_used_bytes(&rows->waiting) : 0;

@@ -147,7 +147,7 @@ static bool apply_range(struct apply *apply, struct log *log, const struct trans
 			return false;
 		if (in_stream && is_aborted(transaction, message.xid))
 			continue;
-		if (!transaction_apply_message(apply, &message, end_lsn, err))
+		if (!transaction_apply_message(apply, &message, record.body.size, end_lsn, err))
 			return false;
 	}
 	return true;
