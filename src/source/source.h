@@ -154,8 +154,8 @@ void source_snapshot_close(struct source_snapshot *snapshot);
 
 struct postgres_options {
 	const char *url;       /* libpq URI or key=value text */
-	const char *user;     /* where the url names none; NULL */
-	const char *password; /* likewise */
+	const char *user;      /* where the url names none; NULL */
+	const char *password;  /* likewise */
 	const char *slot_name; /* walberg_<lake id> unless set */
 	const char *publication_name;
 	const char *append_publication_name;

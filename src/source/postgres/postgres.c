@@ -224,6 +224,11 @@ static void postgres_source_close(struct source *base)
 	free(source);
 }
 
+static const char *copy_or_null(struct arena *arena, const char *text)
+{
+	return text != NULL ? arena_copy_cstring(arena, text) : NULL;
+}
+
 static void copy_options(struct postgres_source *source, const struct postgres_options *options)
 {
 	struct arena *arena = &source->arena;
@@ -232,6 +237,8 @@ static void copy_options(struct postgres_source *source, const struct postgres_o
 		tables[i] = arena_copy_cstring(arena, options->tables[i]);
 	source->options = (struct postgres_options){
 		.url = arena_copy_cstring(arena, options->url),
+		.user = copy_or_null(arena, options->user),
+		.password = copy_or_null(arena, options->password),
 		.slot_name = arena_copy_cstring(arena, options->slot_name),
 		.publication_name = arena_copy_cstring(arena, options->publication_name),
 		.append_publication_name =

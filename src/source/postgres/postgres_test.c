@@ -120,7 +120,16 @@ static void finish(struct fixture *f)
 	for (int i = 0; i < 100 && !run(f->admin, drop_slot, &err); i++)
 		world_sleep(world_posix(), SECOND / 50);
 	const char *drop = arena_format(&f->arena, "DROP DATABASE %s WITH (FORCE)", f->name);
-	CHECK_OK(run(f->admin, drop, &err), &err);
+	for (int i = 0; i < 100 && !run(f->admin, drop, &err); i++) {
+		CHECK_EQUAL(err.kind, ERROR_BUSY);
+		world_sleep(world_posix(), SECOND / 50);
+	}
+	const char *left =
+		arena_format(&f->arena, "SELECT FROM pg_database WHERE datname = '%s'", f->name);
+	struct postgres_rows rows;
+	CHECK_OK(postgres_query(f->admin, left, &rows, &err), &err);
+	CHECK_EQUAL(rows.count, 0);
+	postgres_rows_close(&rows);
 	postgres_close(f->admin);
 	arena_deinit(&f->arena);
 }
@@ -274,6 +283,28 @@ TEST(patterns_choose_tables_by_schema_and_name)
 	CHECK_TEXT(state.relations[1].name, "order_1");
 	CHECK_TEXT(state.relations[2].name, "order_2");
 	CHECK_EQUAL(state.left_out_count, 0);
+	source_close(source);
+	finish(&f);
+}
+
+TEST(a_role_may_stand_beside_the_connection_string)
+{
+	struct fixture f;
+	begin(&f, "");
+	struct postgres_options options = {
+		.url = arena_format(&f.arena, "postgresql://%s", strchr(f.url, '@') + 1),
+		.user = arena_format(&f.arena, "%s_nobody", f.name),
+		.slot_name = f.name,
+		.publication_name = f.name,
+		.append_publication_name = f.name,
+	};
+	struct source *source;
+	struct error err;
+	CHECK(!source_postgres_open(world_posix(), &options, &source, &err));
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK(strstr(err.text, options.user) != NULL);
+	options.user = "postgres";
+	CHECK_OK(source_postgres_open(world_posix(), &options, &source, &err), &err);
 	source_close(source);
 	finish(&f);
 }
