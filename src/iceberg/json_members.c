@@ -1,4 +1,4 @@
-#include "iceberg/json_internal.h"
+#include "iceberg/json_members_internal.h"
 
 #include <assert.h>
 #include <stdarg.h>

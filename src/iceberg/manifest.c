@@ -35,26 +35,21 @@ static void check_entry(const struct manifest_options *options, const struct man
 			entry->has_file_sequence_number));
 }
 
-static struct bytes number_text(char text[static 24], int64_t number)
-{
-	snprintf(text, 24, "%lld", (long long)number);
-	return bytes_of_cstring(text);
-}
-
 static void begin(
 	struct avro_writer *writer, const struct manifest_options *options, struct buffer *out)
 {
 	struct buffer avro_schema = { 0 }, table_schema = { 0 };
-	char schema_id[24], spec_id[24], version[24];
+	char schema_id[AVRO_NUMBER_TEXT_SIZE], spec_id[AVRO_NUMBER_TEXT_SIZE],
+		version[AVRO_NUMBER_TEXT_SIZE];
 	avro_record_write_schema(&ENTRY_RECORD, options->format_version, &avro_schema);
 	buffer_append_u8(&avro_schema, 0);
 	schema_encode(options->schema, &table_schema);
 	const struct avro_key_value key_values[] = {
 		{ "schema", buffer_bytes(&table_schema) },
-		{ "schema-id", number_text(schema_id, options->schema->schema_id) },
+		{ "schema-id", avro_number_text(schema_id, options->schema->schema_id) },
 		{ "partition-spec", BYTES_LITERAL("[]") },
-		{ "partition-spec-id", number_text(spec_id, options->partition_spec_id) },
-		{ "format-version", number_text(version, options->format_version) },
+		{ "partition-spec-id", avro_number_text(spec_id, options->partition_spec_id) },
+		{ "format-version", avro_number_text(version, options->format_version) },
 		{ "content", options->content == MANIFEST_DATA ? BYTES_LITERAL("data")
 							       : BYTES_LITERAL("deletes") },
 	};

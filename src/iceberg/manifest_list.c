@@ -71,32 +71,23 @@ static const struct avro_record_field FIELDS[] = {
 static const struct avro_record_type LIST_RECORD = { "manifest_file",
 	sizeof FIELDS / sizeof FIELDS[0], FIELDS };
 
-enum {
-	NUMBER_TEXT_SIZE = 24
-};
-
-static struct bytes number_text(char text[static NUMBER_TEXT_SIZE], int64_t number)
-{
-	snprintf(text, NUMBER_TEXT_SIZE, "%lld", (long long)number);
-	return bytes_of_cstring(text);
-}
-
 static void begin(
 	struct avro_writer *writer, const struct manifest_list_options *options, struct buffer *out)
 {
-	char id[NUMBER_TEXT_SIZE], parent[NUMBER_TEXT_SIZE], number[NUMBER_TEXT_SIZE];
-	char version[NUMBER_TEXT_SIZE], row_id[NUMBER_TEXT_SIZE];
+	char id[AVRO_NUMBER_TEXT_SIZE], parent[AVRO_NUMBER_TEXT_SIZE],
+		number[AVRO_NUMBER_TEXT_SIZE];
+	char version[AVRO_NUMBER_TEXT_SIZE], row_id[AVRO_NUMBER_TEXT_SIZE];
 	struct buffer avro_schema = { 0 };
 	avro_record_write_schema(&LIST_RECORD, options->format_version, &avro_schema);
 	buffer_append_u8(&avro_schema, 0);
 	const struct avro_key_value key_values[] = {
-		{ "snapshot-id", number_text(id, options->snapshot_id) },
-		{ "parent-snapshot-id", options->has_parent
-						? number_text(parent, options->parent_snapshot_id)
-						: BYTES_LITERAL("null") },
-		{ "sequence-number", number_text(number, options->sequence_number) },
-		{ "format-version", number_text(version, options->format_version) },
-		{ "first-row-id", number_text(row_id, options->first_row_id) }, /* version 3 */
+		{ "snapshot-id", avro_number_text(id, options->snapshot_id) },
+		{ "parent-snapshot-id",
+			options->has_parent ? avro_number_text(parent, options->parent_snapshot_id)
+					    : BYTES_LITERAL("null") },
+		{ "sequence-number", avro_number_text(number, options->sequence_number) },
+		{ "format-version", avro_number_text(version, options->format_version) },
+		{ "first-row-id", avro_number_text(row_id, options->first_row_id) }, /* version 3 */
 	};
 	struct avro_writer_options writer_options = { .codec = options->codec,
 		.schema_json = (const char *)avro_schema.data,

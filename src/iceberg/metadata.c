@@ -1,6 +1,6 @@
 #include "iceberg/metadata.h"
 
-#include "iceberg/json_internal.h"
+#include "iceberg/json_members_internal.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-#include "iceberg/json_internal.h"
+#include "iceberg/json_members_internal.h"
 #include "iceberg/metadata.h"
 
 static void copy_schemas(struct metadata *copy, struct arena *arena)

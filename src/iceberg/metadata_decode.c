@@ -1,5 +1,5 @@
 #include "format/deflate.h"
-#include "iceberg/json_internal.h"
+#include "iceberg/json_members_internal.h"
 #include "iceberg/metadata.h"
 
 const struct metadata_limits METADATA_LIMITS_DEFAULT = {

@@ -1,6 +1,6 @@
 #include "iceberg/update.h"
 
-#include "iceberg/json_internal.h"
+#include "iceberg/json_members_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>

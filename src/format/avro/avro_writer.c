@@ -77,3 +77,9 @@ void avro_append_double(struct buffer *out, double value)
 	memcpy(&bits, &value, sizeof bits);
 	buffer_append_u64le(out, bits);
 }
+
+struct bytes avro_number_text(char text[AVRO_NUMBER_TEXT_SIZE], int64_t number)
+{
+	snprintf(text, AVRO_NUMBER_TEXT_SIZE, "%lld", (long long)number);
+	return bytes_of_cstring(text);
+}

@@ -49,6 +49,12 @@ void avro_writer_begin(
 void avro_writer_end_item(struct avro_writer *writer); /* writes the block when it is full */
 void avro_writer_finish(struct avro_writer *writer);   /* writes the last block; frees the block */
 
+/* A number as a header's value, which is text; it lies in text. */
+enum {
+	AVRO_NUMBER_TEXT_SIZE = 24
+};
+struct bytes avro_number_text(char text[AVRO_NUMBER_TEXT_SIZE], int64_t number);
+
 /* int and long: the same bytes. */
 static inline void avro_append_long(struct buffer *out, int64_t value)
 {

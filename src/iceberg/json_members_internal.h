@@ -1,12 +1,12 @@
 /*
- * json_internal.h: JSON objects of the specification, member by member, read and written.
+ * json_members_internal.h: JSON objects of the specification, member by member, read and written.
  *
  * Reading is sticky like struct reader: the first member that is missing, of another type or out
  * of range fills *err and later reads give zero, so that a decoder reads down the specification's
  * table and asks once.
  */
-#ifndef ICEBERG_JSON_INTERNAL_H
-#define ICEBERG_JSON_INTERNAL_H
+#ifndef ICEBERG_JSON_MEMBERS_INTERNAL_H
+#define ICEBERG_JSON_MEMBERS_INTERNAL_H
 
 #include "iceberg/schema.h"
 #include "iceberg/snapshot.h"
