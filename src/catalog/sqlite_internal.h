@@ -88,9 +88,11 @@ bool sqlite_commit(struct sqlite_catalog *catalog, struct error *err) MUST_CHECK
 void sqlite_rollback(struct sqlite_catalog *catalog); /* also when there is no transaction */
 
 /*
- * I4: after a commit without an answer, make the answer final.  When the sync of a commit fails,
- * SQLite shows the state before it, but its frames stand in the write-ahead log, and a crash could
- * still bring them to life.  A commit of nothing writes over them.
+ * I4: after a commit without an answer, make final what will be shown.  When the sync of a commit
+ * fails, SQLite shows the state before it, but its frames stand in the write-ahead log, and a
+ * crash could still bring them to life: a commit of nothing writes over them.  When a process died
+ * before the sync, the next one shows the commit, and a crash could take it away: a commit of
+ * nothing behind it makes it durable.  (It counts up: SQLite does not write what has not changed.)
  */
 bool sqlite_fence(struct sqlite_catalog *catalog, struct error *err) MUST_CHECK;
 

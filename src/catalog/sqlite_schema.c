@@ -22,7 +22,8 @@ static const char ICEBERG_TABLES[] =
 	"PRIMARY KEY (catalog_name, namespace, property_key));";
 
 static const char WALBERG_TABLES[] =
-	"CREATE TABLE walberg_format (magic TEXT NOT NULL, version INTEGER NOT NULL);"
+	"CREATE TABLE walberg_format (magic TEXT NOT NULL, version INTEGER NOT NULL, "
+	"fence INTEGER NOT NULL);"
 	"CREATE TABLE walberg_lake (catalog_name TEXT PRIMARY KEY, id TEXT NOT NULL, "
 	"slot_name TEXT NOT NULL, publication_name TEXT NOT NULL, "
 	"append_publication_name TEXT NOT NULL, system_identifier TEXT NOT NULL, "
@@ -44,7 +45,7 @@ static const char WALBERG_TABLES[] =
 	"CREATE TABLE walberg_request (id INTEGER PRIMARY KEY AUTOINCREMENT, "
 	"catalog_name TEXT NOT NULL, kind TEXT NOT NULL, argument TEXT NOT NULL, "
 	"UNIQUE (catalog_name, kind, argument));"
-	"INSERT INTO walberg_format (magic, version) VALUES ('walberg', 1);";
+	"INSERT INTO walberg_format (magic, version, fence) VALUES ('walberg', 1, 0);";
 
 /* The first value of the first row as a number and as text; *found is false without a row. */
 struct answer {
@@ -68,8 +69,9 @@ static bool ask(
 		snprintf(out->text, sizeof out->text, "%s", text != NULL ? text : "");
 		out->number = sqlite3_column_int64(statement, 0);
 	}
-	const bool ok =
-		code == SQLITE_ROW || code == SQLITE_DONE || sqlite_fail(catalog, code, err);
+	while (code == SQLITE_ROW)
+		code = sqlite3_step(statement); /* a change of mode is made by the last step */
+	const bool ok = code == SQLITE_DONE || sqlite_fail(catalog, code, err);
 	sqlite3_finalize(statement);
 	return ok;
 }

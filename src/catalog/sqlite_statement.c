@@ -13,7 +13,7 @@ static const char *const TEXTS[STATEMENT_COUNT] = {
 	[SQL_BEGIN] = "BEGIN",
 	[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
-	[SQL_FENCE] = "UPDATE walberg_format SET version = version",
+	[SQL_FENCE] = "UPDATE walberg_format SET fence = fence + 1",
 	[SQL_LOAD_LAKE] = "SELECT " LAKE_COLUMNS " FROM walberg_lake WHERE catalog_name = ?1",
 	[SQL_LOAD_TABLES] =
 		"SELECT t.table_namespace, t.table_name, i.metadata_location, t.state, t.reason, "
@@ -189,12 +189,17 @@ bool sqlite_execute(struct sqlite_catalog *catalog, const char *sql, struct erro
 	return code == SQLITE_OK || sqlite_fail(catalog, code, err);
 }
 
-bool sqlite_begin_write(struct sqlite_catalog *catalog, struct error *err)
+static bool begin_write(struct sqlite_catalog *catalog, struct error *err)
 {
 	if (catalog->is_read_only)
 		return error_set(
 			err, ERROR_SETUP, "the catalog \"%s\" is open for reading", catalog->path);
 	return sqlite_run(catalog, SQL_BEGIN_WRITE, NO_PARAMETERS, NULL, err);
+}
+
+bool sqlite_begin_write(struct sqlite_catalog *catalog, struct error *err)
+{
+	return sqlite_fence(catalog, err) && begin_write(catalog, err);
 }
 
 bool sqlite_commit(struct sqlite_catalog *catalog, struct error *err)
@@ -220,9 +225,9 @@ void sqlite_rollback(struct sqlite_catalog *catalog)
 
 bool sqlite_fence(struct sqlite_catalog *catalog, struct error *err)
 {
-	if (!catalog->is_unsure)
+	if (!catalog->is_unsure || !catalog->has_tables)
 		return true;
-	const bool ok = sqlite_begin_write(catalog, err) &&
+	const bool ok = begin_write(catalog, err) &&
 			sqlite_run(catalog, SQL_FENCE, NO_PARAMETERS, NULL, err);
 	if (!ok) {
 		sqlite_rollback(catalog);
