@@ -174,10 +174,21 @@ static bool is_tagged(const struct metadata *metadata, int64_t snapshot_id)
 	return false;
 }
 
+/* Nothing but foreign versions, which keep the rows (I2), lies between the two. */
+static bool follows(const struct metadata *metadata, const struct snapshot *after,
+	const struct snapshot *before)
+{
+	lsn_t position;
+	const struct snapshot *parent = metadata_parent(metadata, after);
+	while (parent != NULL && parent != before && !snapshot_position(parent, &position))
+		parent = metadata_parent(metadata, parent);
+	return parent == before;
+}
+
 /*
- * The newest of walberg's snapshots up to a position and a time.  When the one after it is not
- * its child, versions between the two are gone, and one of them may be what was asked for; only a
- * tag says that this one was meant to be kept for the time after it.
+ * The newest of walberg's snapshots up to a position and a time.  When the one after it does
+ * not follow it, versions between the two are gone, and one of them may be what was asked for; only
+ * a tag says that this one was meant to be kept for the time after it.
  */
 static bool find_newest(const struct metadata *metadata, lsn_t position_max,
 	int64_t timestamp_ms_max, const struct snapshot **out, struct error *err)
@@ -201,8 +212,7 @@ static bool find_newest(const struct metadata *metadata, lsn_t position_max,
 	if (newest == NULL)
 		return no_version(err);
 	bool is_exact = newest_position == position_max || newest->timestamp_ms == timestamp_ms_max;
-	bool is_followed = after == NULL ||
-			   (after->has_parent && after->parent_snapshot_id == newest->snapshot_id);
+	bool is_followed = after == NULL || follows(metadata, after, newest);
 	if (!is_exact && !is_followed && !is_tagged(metadata, newest->snapshot_id))
 		return no_version(err);
 	*out = newest;
