@@ -175,8 +175,9 @@ TEST(a_paused_table_is_noted_beside_the_result)
 	struct desk desk;
 	struct error err;
 	desk_open(&desk, true);
-	CHECK(cmd_sql_run(desk.session, "SELECT count(*) AS n FROM orders", &desk.output, &err));
-	EXPECT_OUT(&desk, "{\"n\":0}\n");
+	CHECK(cmd_sql_run(
+		desk.session, "SELECT count(*), max(id), 1 + 1 FROM orders", &desk.output, &err));
+	EXPECT_OUT(&desk, "{\"count\":0,\"max\":null,\"(1 + 1)\":2}\n");
 	EXPECT_ERRORS(&desk, "note: table \"public.orders\" is paused at position 0/10: no key\n");
 	desk_close(&desk);
 }

@@ -209,18 +209,43 @@ static bool reads_back(const char *text, double value, bool is_single)
 	return is_single ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
 }
 
+/* "1.2500e+02" becomes "1.25e+02"; returns the digits that are left. */
+static int trim_zeros(char *text)
+{
+	char *exponent = strchr(text, 'e');
+	char *end = exponent;
+	while (end[-1] == '0' && memchr(text, '.', (size_t)(end - text)) != NULL)
+		end--;
+	if (end[-1] == '.')
+		end--;
+	memmove(end, exponent, strlen(exponent) + 1);
+	int digit_count = 0;
+	for (const char *at = text; at < end; at++)
+		digit_count += *at >= '0' && *at <= '9';
+	return digit_count;
+}
+
 /*
- * The fewest digits that read back as the same value, laid out as PostgreSQL does: an exponent
- * below 1e-4 and from 1e15 (1e6 for a single) on.
+ * The fewest digits that read back as the same value, as "d.ddde+dd".  A number of up to DBL_DIG
+ * digits is the only one that short near its value, unless it is subnormal; so there is one way
+ * to begin, and trailing zeros are no digits.
  */
+static int write_shortest(char *text, size_t size, double value, bool is_single)
+{
+	double least_normal = is_single ? (double)FLT_MIN : DBL_MIN;
+	bool is_normal = value == 0 || fabs(value) >= least_normal;
+	int digit_count = !is_normal ? 1 : is_single ? FLT_DIG : DBL_DIG;
+	do
+		snprintf(text, size, "%.*e", digit_count - 1, value);
+	while (!reads_back(text, value, is_single) && digit_count++ < DBL_DECIMAL_DIG);
+	return trim_zeros(text);
+}
+
+/* As PostgreSQL lays it out: an exponent below 1e-4 and from 1e15 (1e6 for a single) on. */
 static void append_finite(struct buffer *out, double value, bool is_single)
 {
 	char text[40];
-	int digit_count = 1;
-	do
-		snprintf(text, sizeof text, "%.*e", digit_count - 1, value);
-	while (!reads_back(text, value, is_single) && digit_count++ < DBL_DECIMAL_DIG);
-
+	int digit_count = write_shortest(text, sizeof text, value, is_single);
 	int exponent = atoi(strchr(text, 'e') + 1);
 	if (exponent < -4 || exponent >= (is_single ? FLT_DIG : DBL_DIG)) {
 		buffer_append_cstring(out, text);

@@ -354,6 +354,43 @@ bool rewrite_unparse(struct rewrite *rewrite, const struct tree *tree, const cha
 
 /* ---- the whole statement ---- */
 
+static bool has_star(const struct tree *tree)
+{
+	if (tree_is_text(tree_member(tree, "class"), "STAR"))
+		return true;
+	for (const struct tree *item = tree->first; item != NULL; item = item->next)
+		if (has_star(item))
+			return true;
+	return false;
+}
+
+/*
+ * A column that is a function's result is called as the function is, as in PostgreSQL: "count",
+ * not "count_star()".  What may become several columns is left alone.
+ */
+static void name_column(struct rewrite *rewrite, struct tree *expression)
+{
+	struct tree *alias = tree_member(expression, "alias");
+	const struct tree *class = tree_member(expression, "class");
+	const struct tree *is_operator = tree_member(expression, "is_operator");
+	const char *name = tree_member_text(expression, "function_name", rewrite->arena);
+	if (!tree_is_text(alias, "") || name[0] == '\0' || strcasecmp(name, "unnest") == 0 ||
+		(is_operator != NULL && bytes_equal(is_operator->token, BYTES_LITERAL("true"))) ||
+		(!tree_is_text(class, "FUNCTION") && !tree_is_text(class, "WINDOW")) ||
+		has_star(expression))
+		return;
+	tree_replace(alias,
+		tree_string(strcasecmp(name, "count_star") == 0 ? "count" : name, rewrite->arena));
+}
+
+static void name_columns(struct rewrite *rewrite, const struct tree *statement)
+{
+	const struct tree *node = tree_member(statement, "node");
+	const struct tree *list = tree_member(node, "select_list");
+	for (struct tree *item = list != NULL ? list->first : NULL; item != NULL; item = item->next)
+		name_column(rewrite, item);
+}
+
 static const char *skip_blanks(const char *at)
 {
 	for (;;) {
@@ -421,6 +458,7 @@ static bool rewrite_tree(
 	if (!walk(rewrite, statements, NULL))
 		return false;
 	rewrite_columns(rewrite);
+	name_columns(rewrite, statements->first);
 	if (!rewrite_unparse(rewrite, answer, &text) || !verify(rewrite, text))
 		return false;
 	out->sql = arena_format(rewrite->arena, "%s%s", explain, text);

@@ -839,6 +839,14 @@ TEST(numbers_and_texts_of_a_statement_keep_their_value)
 	EXPECT(&lab, "SELECT 'a''b\"c\\d', E'x\\ty', $$z'z$$, '张\U0001F600'",
 		"a'b\"c\\d|x\ty|z'z|张😀");
 	EXPECT(&lab, "SELECT 1 AS \"quoted \"\"name\"", "1");
+	EXPECT(&lab, "SELECT column_name FROM (DESCRIBE SELECT * FROM (SELECT count(*) AS count))",
+		"count");
+	EXPECT(&lab, "SELECT count(*), max(COLUMNS(*)) FROM customers", "3|2|王五");
+	EXPECT(&lab,
+		"SELECT lower(name), count(*) FROM customers WHERE id = 1 GROUP BY lower(name) "
+		"ORDER BY count(*), lower(name)",
+		"李四|1");
+	EXPECT(&lab, "SELECT unnest({'a': 1, 'b': 2})", "1|2");
 	EXPECT(&lab, "SELECT id FROM customers ORDER BY id DESC LIMIT 1", "2");
 	EXPECT(&lab, "SELECT x FROM (VALUES (1), (NULL)) t(x) ORDER BY x DESC", "~;1");
 	EXPECT(&lab,
