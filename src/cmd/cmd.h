@@ -27,6 +27,11 @@ struct cmd_line { /* what was typed, options taken out */
 	volatile sig_atomic_t *stop; /* set by SIGINT and SIGTERM */
 };
 
+enum cmd_option { /* beside those that every command takes */
+	CMD_JSON = 1,
+	CMD_ALL = 2, /* in place of the arguments */
+};
+
 struct cmd {
 	const char *name;
 	const char *arguments; /* "[CONNECTION]", "'SELECT ...'" */
@@ -34,6 +39,7 @@ struct cmd {
 	size_t arguments_min;
 	size_t arguments_max;
 	bool (*run)(const struct cmd_line *line, struct error *err);
+	unsigned options; /* of enum cmd_option */
 };
 
 bool cmd_run(const struct cmd_line *line, struct error *err) MUST_CHECK;
@@ -46,5 +52,21 @@ bool cmd_drop(const struct cmd_line *line, struct error *err) MUST_CHECK;
 
 /* Parses and runs; the process's exit code. */
 int cmd_main(int argc, const char *const *argv, volatile sig_atomic_t *stop);
+
+/* docs/configuration.md, and what `walberg init` writes; url may be NULL. */
+void cmd_print_configuration(FILE *out);
+void cmd_print_yaml(const char *url, FILE *out);
+
+/* --- shared by commands --- */
+
+/* has_connection: the first argument is the source's connection string. */
+bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, struct arena *arena,
+	struct configuration *out, struct error *err) MUST_CHECK;
+
+/* The lake's tables, for looking.  MISSING when there is no lake. */
+struct tables;
+bool cmd_open_tables(const struct configuration *configuration, struct tables **out,
+	struct error *err) MUST_CHECK;
+void cmd_close_tables(struct tables *tables); /* also NULL */
 
 #endif

@@ -1,29 +1,22 @@
 #include "cmd/cmd.h"
 
 #include "cmd/sql.h"
-#include "engine/lake.h"
-#include "query/lake.h"
 
 #include <unistd.h>
 
 static bool open_session(const struct configuration *configuration, struct arena *arena,
 	struct query_session **out, struct error *err)
 {
-	struct catalog *catalog;
-	struct store *store;
-	if (!lake_open_catalog(configuration, true, &catalog, err))
+	struct tables *tables;
+	if (!cmd_open_tables(configuration, &tables, err))
 		return false;
-	if (!store_local_open(world_posix(), configuration->lake_warehouse, &store, err)) {
-		catalog_close(catalog);
-		return false;
-	}
 	const struct query_options options = {
 		.threads = (unsigned)configuration->query_threads,
 		.memory_limit_bytes = (uint64_t)configuration->query_memory,
 		.temp_directory = arena_format(arena, "%s/tmp", configuration->lake_directory),
 		.warehouse = configuration->lake_warehouse,
 	};
-	return query_session_open(&options, lake_tables_open(catalog, store), out, err);
+	return query_session_open(&options, tables, out, err);
 }
 
 bool cmd_sql(const struct cmd_line *line, struct error *err)
@@ -32,7 +25,7 @@ bool cmd_sql(const struct cmd_line *line, struct error *err)
 	struct configuration configuration;
 	struct query_session *session = NULL;
 	const struct sql_output output = { stdout, stderr, line->is_json };
-	bool done = configuration_load(&line->configuration, &arena, &configuration, err) &&
+	bool done = cmd_load_configuration(line, false, &arena, &configuration, err) &&
 		    open_session(&configuration, &arena, &session, err);
 	if (done && line->count > 0)
 		done = cmd_sql_run(session, line->arguments[0], &output, err);

@@ -460,6 +460,39 @@ static bool lake_version(struct tables *tables, size_t index,
 	return true;
 }
 
+const struct catalog_view *lake_tables_view(const struct tables *tables)
+{
+	return &((const struct lake_tables *)tables)->view;
+}
+
+/* I7: no row is deleted twice, so that the difference is exact. */
+static uint64_t live_rows(const struct snapshot *snapshot)
+{
+	const int64_t rows = snapshot_summary_count(snapshot, "total-records") -
+			     snapshot_summary_count(snapshot, "total-position-deletes");
+	return rows > 0 ? (uint64_t)rows : 0;
+}
+
+bool lake_tables_look(struct tables *tables, size_t index, const struct version_selector *selector,
+	struct lake_version *out, struct error *err)
+{
+	struct lake_tables *lake = (struct lake_tables *)tables;
+	assert(index < lake->view.table_count && lake->entries[index].is_readable);
+	struct metadata *metadata = NULL;
+	const struct snapshot *snapshot = NULL;
+	*out = (struct lake_version){ 0 };
+	if (!find_metadata(lake, lake->view.tables[index].metadata_location, &metadata, err) ||
+		!find_snapshot(lake, metadata, selector, &snapshot, err))
+		return false;
+	if (snapshot == NULL)
+		return true;
+	out->snapshot_id = snapshot->snapshot_id;
+	out->row_count = live_rows(snapshot);
+	if (!snapshot_position(snapshot, &out->position))
+		out->position = 0;
+	return true;
+}
+
 static void lake_close(struct tables *tables)
 {
 	struct lake_tables *lake = (struct lake_tables *)tables;

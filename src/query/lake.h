@@ -21,4 +21,19 @@
 /* Owns both; a catalog opened read-only is enough. */
 struct tables *lake_tables_open(struct catalog *catalog, struct store *store);
 
+/*
+ * For `status` and `snapshots`, which read no data.  The view is of the newest begin, until the
+ * next; entry number index of that begin is its table number index.
+ */
+const struct catalog_view *lake_tables_view(const struct tables *tables);
+
+struct lake_version {        /* what a table's metadata say of a version */
+	int64_t snapshot_id; /* 0: the table has none yet */
+	uint64_t row_count;
+	lsn_t position; /* 0: it is not walberg's */
+};
+/* Kinds: as the version call of tables.h. */
+bool lake_tables_look(struct tables *tables, size_t index, const struct version_selector *selector,
+	struct lake_version *out, struct error *err) MUST_CHECK;
+
 #endif

@@ -21,10 +21,7 @@ bool cmd_run(const struct cmd_line *line, struct error *err)
 {
 	struct arena arena = { 0 };
 	struct configuration configuration;
-	struct configuration_arguments arguments = line->configuration;
-	if (line->count > 0)
-		arguments.url = line->arguments[0];
-	bool done = configuration_load(&arguments, &arena, &configuration, err);
+	bool done = cmd_load_configuration(line, line->count > 0, &arena, &configuration, err);
 	if (done) {
 		configure_lines(&configuration);
 		done = engine_run(&configuration, line->stop, isatty(STDERR_FILENO), err);

@@ -1,0 +1,87 @@
+#include "cmd/cmd.h"
+
+#include "base/test.h"
+
+enum {
+	TEXT_SIZE_MAX = 1 << 20
+};
+
+/* What a printing function prints; the caller frees. */
+static char *printed_yaml(const char *url, size_t *size)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, size);
+	cmd_print_yaml(url, out);
+	fclose(out);
+	return text;
+}
+
+static void load_yaml(const char *text, size_t size, struct arena *arena, struct configuration *out)
+{
+	struct error err;
+	struct setting_sources sources = { .yaml = { "walberg.yaml", bytes_of(text, size) } };
+	CHECK_OK(setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, &err), &err);
+}
+
+TEST(the_configuration_that_init_writes_holds_the_given_connection)
+{
+	static const char URL[] = "host=db dbname=shop password='a\\'b \"c\" # d\t'";
+	struct arena arena = { 0 };
+	struct configuration configuration = { 0 };
+	size_t size;
+	char *text = printed_yaml(URL, &size);
+	load_yaml(text, size, &arena, &configuration);
+	CHECK_TEXT(configuration.source_url, URL);
+	CHECK_TEXT(configuration.lake_directory, "./lake");
+	free(text);
+	arena_deinit(&arena);
+}
+
+TEST(the_configuration_that_init_writes_is_all_commented_out_without_a_connection)
+{
+	size_t size;
+	char *text = printed_yaml(NULL, &size);
+	char *rest = text;
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+		CHECK(line[0] == '#' || line[0] == '\0');
+	free(text);
+}
+
+/* Each setting may be set where it stands: the file is valid with every comment taken away. */
+TEST(the_configuration_that_init_writes_is_valid_without_its_comment_signs)
+{
+	struct arena arena = { 0 };
+	struct configuration configuration = { 0 };
+	struct buffer plain = { 0 };
+	size_t size;
+	char *text = printed_yaml(NULL, &size);
+	char *rest = strstr(text, "\n\n") + 2; /* behind what is said about the file */
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
+		buffer_append_cstring(&plain, strncmp(line, "# ", 2) == 0 ? line + 2 : line);
+		buffer_append_u8(&plain, '\n');
+	}
+	load_yaml((const char *)plain.data, plain.size, &arena, &configuration);
+	CHECK_TEXT(configuration.lake_catalog_name, "walberg");
+	buffer_deinit(&plain);
+	free(text);
+	arena_deinit(&arena);
+}
+
+TEST(the_page_about_the_configuration_is_up_to_date)
+{
+	static const char PATH[] = WALBERG_CORPUS "/../../docs/configuration.md";
+	char *expected = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&expected, &size);
+	cmd_print_configuration(out);
+	fclose(out);
+	FILE *file = fopen(PATH, "r");
+	CHECK(file != NULL);
+	char *page = memory_allocate(TEXT_SIZE_MAX, 1);
+	const size_t got = fread(page, 1, TEXT_SIZE_MAX - 1, file);
+	fclose(file);
+	if (got != size || memcmp(page, expected, size) != 0)
+		test_fail(__FILE__, __LINE__, "docs/configuration.md is old: run \"make docs\"");
+	free(page);
+	free(expected);
+}

@@ -1,0 +1,34 @@
+#include "cmd/cmd.h"
+
+#include "engine/lake.h"
+#include "query/lake.h"
+
+bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, struct arena *arena,
+	struct configuration *out, struct error *err)
+{
+	struct configuration_arguments arguments = line->configuration;
+	if (has_connection)
+		arguments.url = line->arguments[0];
+	return configuration_load(&arguments, arena, out, err);
+}
+
+bool cmd_open_tables(
+	const struct configuration *configuration, struct tables **out, struct error *err)
+{
+	struct catalog *catalog;
+	struct store *store;
+	if (!lake_open_catalog(configuration, true, &catalog, err))
+		return false;
+	if (!store_local_open(world_posix(), configuration->lake_warehouse, &store, err)) {
+		catalog_close(catalog);
+		return false;
+	}
+	*out = lake_tables_open(catalog, store);
+	return true;
+}
+
+void cmd_close_tables(struct tables *tables)
+{
+	if (tables != NULL)
+		tables->ops->close(tables);
+}
