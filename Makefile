@@ -32,7 +32,7 @@ demo: build ## a private PostgreSQL with a shop, and its lake (DEMO_SECONDS=20 e
 	@demo/run
 
 docs: build ## the references that are made from the program's tables
-	@tools/docs
+	@build/walberg --help=configuration >docs/configuration.md
 
 format: ## clang-format on every C source
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i

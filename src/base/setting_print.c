@@ -65,6 +65,12 @@ static void print_indented(size_t depth, FILE *out)
 		fputs("  ", out);
 }
 
+/* YAML, "Indicator Characters": a plain scalar cannot begin with one. */
+static bool needs_quotes(const char *value)
+{
+	return value[0] != '\0' && strchr("*&!|>%@`\"'#,[]{}?:-", value[0]) != NULL;
+}
+
 void setting_print_yaml(const struct setting_table *table, FILE *out)
 {
 	const char *before = "";
@@ -82,7 +88,9 @@ void setting_print_yaml(const struct setting_table *table, FILE *out)
 		print_indented(depth, out);
 		fprintf(out, "# %s\n", setting->help);
 		print_indented(depth, out);
-		fprintf(out, "%s: %s\n", part, shown_default(setting));
+		const char *value = shown_default(setting);
+		const char *quote = needs_quotes(value) ? "'" : "";
+		fprintf(out, "%s: %s%s%s\n", part, quote, value, quote);
 		before = setting->name;
 	}
 }

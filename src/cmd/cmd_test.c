@@ -1,25 +1,29 @@
 #include "cmd/cmd.h"
 
+#include "base/buffer.h"
 #include "base/test.h"
 
 enum {
 	TEXT_SIZE_MAX = 1 << 20
 };
 
-/* What a printing function prints; the caller frees. */
-static char *printed_yaml(const char *url, size_t *size)
+/* The text is the arena's. */
+static char *printed_yaml(const char *url, struct arena *arena)
 {
 	char *text = NULL;
-	FILE *out = open_memstream(&text, size);
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
 	cmd_print_yaml(url, out);
 	fclose(out);
-	return text;
+	char *copy = arena_copy_cstring(arena, text);
+	free(text);
+	return copy;
 }
 
-static void load_yaml(const char *text, size_t size, struct arena *arena, struct configuration *out)
+static void load_yaml(const char *text, struct arena *arena, struct configuration *out)
 {
 	struct error err;
-	struct setting_sources sources = { .yaml = { "walberg.yaml", bytes_of(text, size) } };
+	struct setting_sources sources = { .yaml = { "walberg.yaml", bytes_of_cstring(text) } };
 	CHECK_OK(setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, &err), &err);
 }
 
@@ -28,23 +32,19 @@ TEST(the_configuration_that_init_writes_holds_the_given_connection)
 	static const char URL[] = "host=db dbname=shop password='a\\'b \"c\" # d\t'";
 	struct arena arena = { 0 };
 	struct configuration configuration = { 0 };
-	size_t size;
-	char *text = printed_yaml(URL, &size);
-	load_yaml(text, size, &arena, &configuration);
+	load_yaml(printed_yaml(URL, &arena), &arena, &configuration);
 	CHECK_TEXT(configuration.source_url, URL);
 	CHECK_TEXT(configuration.lake_directory, "./lake");
-	free(text);
 	arena_deinit(&arena);
 }
 
 TEST(the_configuration_that_init_writes_is_all_commented_out_without_a_connection)
 {
-	size_t size;
-	char *text = printed_yaml(NULL, &size);
-	char *rest = text;
+	struct arena arena = { 0 };
+	char *rest = printed_yaml(NULL, &arena);
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
 		CHECK(line[0] == '#' || line[0] == '\0');
-	free(text);
+	arena_deinit(&arena);
 }
 
 /* Each setting may be set where it stands: the file is valid with every comment taken away. */
@@ -53,17 +53,16 @@ TEST(the_configuration_that_init_writes_is_valid_without_its_comment_signs)
 	struct arena arena = { 0 };
 	struct configuration configuration = { 0 };
 	struct buffer plain = { 0 };
-	size_t size;
-	char *text = printed_yaml(NULL, &size);
-	char *rest = strstr(text, "\n\n") + 2; /* behind what is said about the file */
+	char *rest = strstr(printed_yaml(NULL, &arena), "\n\n") +
+		     2; /* behind what is said about the file */
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
 		buffer_append_cstring(&plain, strncmp(line, "# ", 2) == 0 ? line + 2 : line);
 		buffer_append_u8(&plain, '\n');
 	}
-	load_yaml((const char *)plain.data, plain.size, &arena, &configuration);
+	buffer_append_u8(&plain, '\0');
+	load_yaml((const char *)plain.data, &arena, &configuration);
 	CHECK_TEXT(configuration.lake_catalog_name, "walberg");
 	buffer_deinit(&plain);
-	free(text);
 	arena_deinit(&arena);
 }
 

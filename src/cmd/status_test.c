@@ -113,7 +113,7 @@ TEST(a_status_shows_what_the_process_and_the_source_do)
 		"source    PostgreSQL 15, at 0/600\n"
 		"slot      walberg_0a1b2c3d, confirmed 0/200, restarts at 0/80, holds back 1.4 kB "
 		"of WAL\n"
-		"lag       1.3 kB, 2.0 s\n"
+		"lag       1.2 kB, 2.0 s\n"
 		"log       2.0 kB\n\n" TABLES,
 		__LINE__);
 }

@@ -24,12 +24,11 @@ bool lake_open_catalog(const struct configuration *configuration, bool is_read_o
 {
 	if (open_catalog(configuration, is_read_only, out, err))
 		return true;
-	if (err->kind == ERROR_MISSING)
-		error_hint(err,
-			"There is no lake in \"%s\": name it with --lake, or make it with "
-			"\"walberg run postgresql://...\".",
-			configuration->lake_directory);
-	return false;
+	if (err->kind != ERROR_MISSING)
+		return false;
+	error_set(err, ERROR_MISSING, "there is no lake in \"%s\"", configuration->lake_directory);
+	return error_hint(err, "Name it with --lake, or make it with \"walberg run "
+			       "postgresql://user@host/database\".");
 }
 
 bool lake_open(struct world *world, const struct configuration *configuration,
@@ -109,14 +108,20 @@ struct publisher_options lake_publisher_options(struct world *world,
 	};
 }
 
+bool lake_check_source_is_given(const struct configuration *configuration, struct error *err)
+{
+	if (configuration->source_url != NULL)
+		return true;
+	error_set(err, ERROR_SETUP, "no source is given");
+	return error_hint(err, "Give a connection string, postgresql://user@host/database, as the "
+			       "command's argument or in source.url.");
+}
+
 bool lake_open_source(struct world *world, const struct configuration *configuration,
 	const struct lake *lake, struct source **out, struct error *err)
 {
-	if (configuration->source_url == NULL) {
-		error_set(err, ERROR_SETUP, "no source is given");
-		return error_hint(err, "Give a connection string: walberg run "
-				       "postgresql://user@host/database, or set source.url.");
-	}
+	if (!lake_check_source_is_given(configuration, err))
+		return false;
 	const struct postgres_options options = {
 		.url = configuration->source_url,
 		.user = configuration->source_user,

@@ -29,6 +29,10 @@ bool lake_load_or_create(struct world *world, const struct configuration *config
 struct publisher_options lake_publisher_options(struct world *world,
 	const struct configuration *configuration, const struct lake_parts *parts);
 
+/* SETUP when source.url is not set. */
+bool lake_check_source_is_given(
+	const struct configuration *configuration, struct error *err) MUST_CHECK;
+
 /* The source that this lake belongs to. */
 bool lake_open_source(struct world *world, const struct configuration *configuration,
 	const struct lake *lake, struct source **out, struct error *err) MUST_CHECK;

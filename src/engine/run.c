@@ -310,6 +310,7 @@ static bool finish_reading(struct run *run, struct error *err)
 		run->reading_due_at = world_monotonic(run->world) + REQUEST_INTERVAL;
 	}
 	reading_thread_reset(reading);
+	process_say(run->process, "running");
 	return done;
 }
 
@@ -495,7 +496,8 @@ bool engine_run(const struct configuration *configuration, volatile sig_atomic_t
 		.stop = stop,
 		.watches = watches,
 	};
-	bool done = world_make_directories(run.world, configuration->lake_directory, err) &&
+	bool done = lake_check_source_is_given(configuration, err) &&
+		    world_make_directories(run.world, configuration->lake_directory, err) &&
 		    process_open(configuration->lake_directory, &run.process, err) &&
 		    lake_open(run.world, configuration, &run.parts, err) &&
 		    run_until_stopped(&run, err);
