@@ -34,6 +34,7 @@ struct sqlite_vfs {
 	struct world *world;
 	pthread_mutex_t lock; /* of all nodes */
 	struct node *nodes;
+	char name[];
 };
 
 struct vfs_file {
@@ -503,14 +504,15 @@ static int vfs_current_time(sqlite3_vfs *base, sqlite3_int64 *out)
 
 struct sqlite_vfs *sqlite_vfs_register(struct world *world, const char *name)
 {
-	struct sqlite_vfs *vfs = memory_allocate(1, sizeof *vfs);
+	struct sqlite_vfs *vfs = memory_allocate(1, sizeof *vfs + strlen(name) + 1);
+	strcpy(vfs->name, name);
 	vfs->world = world;
 	pthread_mutex_init(&vfs->lock, NULL);
 	vfs->base = (sqlite3_vfs){
 		.iVersion = 2,
 		.szOsFile = sizeof(struct vfs_file),
 		.mxPathname = PATH_BYTES_MAX,
-		.zName = name,
+		.zName = vfs->name,
 		.pAppData = vfs,
 		.xOpen = vfs_open,
 		.xDelete = vfs_delete,

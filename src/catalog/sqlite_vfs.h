@@ -18,7 +18,7 @@
 
 struct sqlite_vfs;
 
-/* The name must be free, and outlive the registration. */
+/* The name must be free. */
 struct sqlite_vfs *sqlite_vfs_register(struct world *world, const char *name);
 void sqlite_vfs_unregister(struct sqlite_vfs *vfs); /* after every handle is closed; also NULL */
 

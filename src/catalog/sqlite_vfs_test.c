@@ -19,6 +19,7 @@ enum {
 struct trial {
 	struct world *world;
 	struct sqlite_vfs *vfs;
+	const char *vfs_name; /* one for each trial: a failed one leaves its own behind */
 	struct catalog *catalog;
 	struct catalog *reader;
 	uint64_t random;
@@ -52,11 +53,10 @@ static bool before_call(void *context, const char *call, const char *path, struc
 static bool open_handle(
 	struct trial *trial, bool is_read_only, struct catalog **out, struct error *err)
 {
-	(void)trial;
 	const struct sqlite_options options = {
 		.path = "/lake/catalog.db",
 		.catalog_name = "walberg",
-		.vfs = "crash test",
+		.vfs = trial->vfs_name,
 		.is_read_only = is_read_only,
 		.busy_timeout_ms = 10,
 	};
@@ -222,7 +222,11 @@ static struct trial trial_begin(uint64_t seed)
 	struct error err;
 	struct trial trial = { .world = world_sim_open(seed), .random = seed };
 	CHECK_OK(world_make_directories(trial.world, "/lake", &err), &err);
-	trial.vfs = sqlite_vfs_register(trial.world, "crash test");
+	static char name[32];
+	static unsigned count;
+	snprintf(name, sizeof name, "crash test %u", ++count);
+	trial.vfs_name = name;
+	trial.vfs = sqlite_vfs_register(trial.world, name);
 	return trial;
 }
 
