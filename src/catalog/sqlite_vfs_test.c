@@ -71,8 +71,8 @@ static struct lake lake_at(uint64_t number)
 
 static const char *location_of(uint64_t number, char text[32])
 {
-	snprintf(text, 32, number ? "v%llu" : "", (unsigned long long)number);
-	return text;
+	snprintf(text, 32, "v%llu", (unsigned long long)number);
+	return number ? text : "";
 }
 
 /* A commit moves every table's pointer, so that a half one would be seen. */
