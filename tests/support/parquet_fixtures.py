@@ -1,6 +1,6 @@
 """Writes tests/corpus/parquet/: small files by another writer, read by parquet_test.c.
 
-Needs pyarrow.  Row i of every file holds the values that fixture_row() of parquet_test.c expects.
+Needs pyarrow.  Row i of every file holds the values that append_fixture_row() of parquet_test.c expects.
 """
 import datetime
 import decimal
@@ -12,33 +12,40 @@ import pyarrow.parquet as pq
 
 ROWS = 100
 EPOCH = datetime.datetime(1970, 1, 1)
-
-
-def nullable(i, value):
-    return None if i % 5 == 0 else value
+UUID = pa.uuid()
 
 
 def field(name, kind, field_id, is_required=False):
     return pa.field(name, kind, not is_required, metadata={"PARQUET:field_id": str(field_id)})
 
 
-COLUMNS = [
-    (field("a_boolean", pa.bool_(), 1), lambda i: nullable(i, i % 3 == 0)),
-    (field("an_int", pa.int32(), 2, True), lambda i: i * 3 - 50),
-    (field("a_long", pa.int64(), 3), lambda i: nullable(i, i * 10**12)),
-    (field("a_float", pa.float32(), 4), lambda i: nullable(i, i / 4)),
-    (field("a_double", pa.float64(), 5), lambda i: nullable(i, -i / 8)),
-    (field("a_small_decimal", pa.decimal128(9, 2), 6), lambda i: nullable(i, decimal.Decimal(i - 50).scaleb(-2))),
-    (field("a_decimal", pa.decimal128(18, 3), 7), lambda i: nullable(i, decimal.Decimal(i * 10**12).scaleb(-3))),
-    (field("a_wide_decimal", pa.decimal128(38, 10), 8), lambda i: nullable(i, decimal.Decimal(-i * 10**24).scaleb(-10))),
-    (field("a_date", pa.date32(), 9), lambda i: nullable(i, datetime.date(1970, 1, 1) + datetime.timedelta(i - 50))),
-    (field("a_time", pa.time64("us"), 10), lambda i: nullable(i, (EPOCH + datetime.timedelta(microseconds=i * 1000001)).time())),
-    (field("a_timestamp", pa.timestamp("us"), 11), lambda i: nullable(i, EPOCH + datetime.timedelta(microseconds=i * 10**9 + 1))),
-    (field("a_timestamptz", pa.timestamp("us", "UTC"), 12), lambda i: nullable(i, EPOCH + datetime.timedelta(microseconds=-i * 10**9))),
-    (field("a_string", pa.string(), 13), lambda i: nullable(i, "text %d" % (i % 7))),
-    (field("a_binary", pa.binary(), 14), lambda i: nullable(i, bytes([i]) * (i % 4))),
-    (field("a_uuid", pa.uuid(), 15), lambda i: nullable(i, bytes([i]) * 16)),
+def after_epoch(micros):
+    return EPOCH + datetime.timedelta(microseconds=micros)
+
+
+def scaled(unscaled, scale):
+    return decimal.Decimal(unscaled).scaleb(-scale)
+
+
+# name, type, and the value of row i where it is not NULL; field ids count from 1
+VALUES = [
+    ("a_boolean", pa.bool_(), lambda i: i % 3 == 0),
+    ("an_int", pa.int32(), lambda i: i * 3 - 50),
+    ("a_long", pa.int64(), lambda i: i * 10**12),
+    ("a_float", pa.float32(), lambda i: i / 4),
+    ("a_double", pa.float64(), lambda i: -i / 8),
+    ("a_small_decimal", pa.decimal128(9, 2), lambda i: scaled(i - 50, 2)),
+    ("a_decimal", pa.decimal128(18, 3), lambda i: scaled(i * 10**12, 3)),
+    ("a_wide_decimal", pa.decimal128(38, 10), lambda i: scaled(-i * 10**24, 10)),
+    ("a_date", pa.date32(), lambda i: datetime.date(1970, 1, 1) + datetime.timedelta(i - 50)),
+    ("a_time", pa.time64("us"), lambda i: after_epoch(i * 1000001).time()),
+    ("a_timestamp", pa.timestamp("us"), lambda i: after_epoch(i * 10**9 + 1)),
+    ("a_timestamptz", pa.timestamp("us", "UTC"), lambda i: after_epoch(-i * 10**9)),
+    ("a_string", pa.string(), lambda i: "text %d" % (i % 7)),
+    ("a_binary", pa.binary(), lambda i: bytes([i]) * (i % 4)),
+    ("a_uuid", UUID, lambda i: bytes([i]) * 16),
 ]
+REQUIRED = "an_int"
 NESTED = field("a_list", pa.list_(pa.int32()), 16)
 
 
@@ -47,14 +54,15 @@ def table(with_nested):
     if with_nested:
         fields.append(NESTED)
         arrays.append(pa.array([[i] * (i % 3) for i in range(ROWS)], NESTED.type))
-    for column, value in COLUMNS:
-        values = [value(i) for i in range(ROWS)]
-        if column.name == "a_uuid":
+    for number, (name, kind, value) in enumerate(VALUES, 1):
+        is_required = name == REQUIRED
+        values = [None if i % 5 == 0 and not is_required else value(i) for i in range(ROWS)]
+        if kind == UUID:
             storage = pa.array(values, pa.binary(16))
-            arrays.append(pa.ExtensionArray.from_storage(pa.uuid(), storage))
+            arrays.append(pa.ExtensionArray.from_storage(UUID, storage))
         else:
-            arrays.append(pa.array(values, column.type))
-        fields.append(column)
+            arrays.append(pa.array(values, kind))
+        fields.append(field(name, kind, number, is_required))
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 

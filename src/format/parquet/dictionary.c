@@ -1,6 +1,8 @@
 #include "format/parquet/dictionary_internal.h"
 
 #include <stdlib.h>
+
+#define XXH_INLINE_ALL /* most values are short: a call would cost more than their hash */
 #include <xxhash.h>
 
 enum {
@@ -64,6 +66,19 @@ static uint32_t insert(
 	return index;
 }
 
+/* As memcmp() == 0, without a call for up to 16 bytes: two words that overlap. */
+static inline bool same(const uint8_t *a, const uint8_t *b, size_t size)
+{
+	uint64_t a_head, a_tail, b_head, b_tail;
+	if (size < sizeof a_head || size > 2 * sizeof a_head)
+		return memcmp(a, b, size) == 0;
+	memcpy(&a_head, a, sizeof a_head);
+	memcpy(&b_head, b, sizeof b_head);
+	memcpy(&a_tail, a + size - sizeof a_tail, sizeof a_tail);
+	memcpy(&b_tail, b + size - sizeof b_tail, sizeof b_tail);
+	return a_head == b_head && a_tail == b_tail;
+}
+
 /* False when the value is new and there is no room for it. */
 static inline bool find_or_insert(
 	struct dictionary *dictionary, struct bytes value, uint32_t hash, uint32_t *out)
@@ -75,8 +90,8 @@ static inline bool find_or_insert(
 		uint32_t index = dictionary->slots[slot] - 1;
 		const struct dictionary_entry *entry = &dictionary->entries[index];
 		if (entry->hash == hash && entry->size == prefix + value.size &&
-			memcmp(dictionary->plain.data + entry->start + prefix, value.data,
-				value.size) == 0) {
+			same(dictionary->plain.data + entry->start + prefix, value.data,
+				value.size)) {
 			*out = index;
 			return true;
 		}

@@ -56,8 +56,8 @@ bool parquet_reader_has_column(const struct parquet_reader *reader, size_t colum
 
 /*
  * The least and greatest value of an expected column in a row group, in the batch's form (width
- * bytes, or the text); false when the file does not say, or not in the expected type.  The views
- * live in the reader until the next call.
+ * bytes, or the text); false when the file does not say.  NULL and NaN may occur beside them.  The
+ * views live in the reader until the next call.
  */
 bool parquet_reader_bounds(struct parquet_reader *reader, size_t row_group, size_t column,
 	struct bytes *lower, struct bytes *upper);

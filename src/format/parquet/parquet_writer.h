@@ -23,7 +23,7 @@ struct parquet_sink {
 
 /* Zero means the default. */
 struct parquet_writer_options {
-	int zstd_level;         /* 1 */
+	int zstd_level; /* 1, which spares the search for repetitions where it gains little */
 	size_t row_group_rows;  /* 1,048,576 */
 	size_t row_group_bytes; /* 64 MiB, before encoding; a single row may exceed it */
 	size_t page_rows;       /* 20,000 */
@@ -77,7 +77,7 @@ bool parquet_writer_write(struct parquet_writer *writer, const struct batch *bat
 
 /* Of all rows so far, for the decision to start the next file. */
 uint64_t parquet_writer_row_count(const struct parquet_writer *writer);
-uint64_t parquet_writer_size(const struct parquet_writer *writer); /* bytes, without a footer */
+uint64_t parquet_writer_size(const struct parquet_writer *writer); /* bytes, about */
 size_t parquet_writer_memory(const struct parquet_writer *writer); /* bytes held */
 
 /* Write what is left and the footer; *out lives in arena.  Nothing but close may follow. */
