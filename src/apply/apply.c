@@ -119,6 +119,12 @@ struct apply_table *apply_find_oid(const struct apply *apply, uint32_t oid)
 	return NULL;
 }
 
+bool apply_concerns_table(enum error_kind kind)
+{
+	return kind == ERROR_CONFLICT || kind == ERROR_MISSING || kind == ERROR_UNSUPPORTED ||
+	       kind == ERROR_CORRUPT;
+}
+
 void apply_fail(struct apply *apply, struct apply_table *table, const struct error *why)
 {
 	(void)apply;
@@ -170,10 +176,12 @@ bool apply_flush(struct apply *apply, struct error *err)
 		struct apply_table *table = apply->tables[i];
 		if (table->failure.kind != ERROR_NONE)
 			continue;
-		if (!rows_write(table, err))
+		if (rows_write(table, err) &&
+			(!table_has_delta(table->table) || rows_fold(table, FOLD_ROWS_MAX, err)))
+			continue;
+		if (!apply_concerns_table(err->kind))
 			return false;
-		if (table_has_delta(table->table) && !rows_fold(table, FOLD_ROWS_MAX, err))
-			return false;
+		apply_fail(apply, table, err);
 	}
 	return true;
 }

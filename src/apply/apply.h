@@ -70,6 +70,9 @@ void apply_remove(struct apply *apply, struct apply_table *table);
 size_t apply_table_count(const struct apply *apply);
 struct apply_table *apply_table_at(const struct apply *apply, size_t index);
 
+/* Whether an error of this kind is one table's own trouble, which the others do not share. */
+bool apply_concerns_table(enum error_kind kind);
+
 /* Give a table up, as an error of its own does. */
 void apply_fail(struct apply *apply, struct apply_table *table, const struct error *why);
 
@@ -102,7 +105,10 @@ bool apply_is_visible(const struct apply *apply, const struct apply_table *table
 uint64_t apply_pending_bytes(const struct apply *apply);
 bool apply_has_delta(const struct apply *apply);
 
-/* Write all waiting rows to files and fold; a table whose store call fails fails the call. */
+/*
+ * Write all waiting rows to files and fold.  A table whose own files are damaged or gone fails
+ * alone; other kinds fail the call.
+ */
 bool apply_flush(struct apply *apply, struct error *err) MUST_CHECK;
 
 #endif

@@ -136,7 +136,8 @@ static bool prepare_table(struct commit *commit, struct change *change, struct e
 	return true;
 }
 
-static bool plan_tables(struct commit *commit, struct error *err)
+/* *gave_up: a table's own files are damaged, it was paused, and the commit is planned anew. */
+static bool plan_tables(struct commit *commit, bool *gave_up, struct error *err)
 {
 	struct publisher *publisher = commit->publisher;
 	commit->changes = arena_array(&commit->arena, struct change, publisher->table_count);
@@ -147,9 +148,15 @@ static bool plan_tables(struct commit *commit, struct error *err)
 			continue;
 		struct change *change = &commit->changes[commit->change_count++];
 		*change = (struct change){ table, prepares, { 0 }, table->row };
-		if (prepares && !prepare_table(commit, change, err))
-			return error_context(err, "preparing a version of \"%s.%s\"",
-				table->row.namespace_name, table->row.name);
+		if (!prepares || prepare_table(commit, change, err))
+			continue;
+		error_context(err, "preparing a version of \"%s.%s\"", table->row.namespace_name,
+			table->row.name);
+		if (!apply_concerns_table(err->kind))
+			return false;
+		publisher_pause(publisher, table, err);
+		*gave_up = true;
+		return true;
 	}
 	return true;
 }
@@ -370,8 +377,8 @@ static bool try_commit(struct publisher *publisher, bool *gave_up, struct error 
 	struct commit commit = { .publisher = publisher };
 	pause_failed(publisher);
 	plan_lake(&commit);
-	bool done = plan_tables(&commit, err);
-	if (done) {
+	bool done = plan_tables(&commit, gave_up, err);
+	if (done && !*gave_up) {
 		publisher_report(publisher, STEP_SWAP);
 		done = swap(&commit, gave_up, err);
 	}

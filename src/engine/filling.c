@@ -10,12 +10,6 @@ enum {
 	ROWS_TOLD = 4096, /* rows between two words about the progress */
 };
 
-bool filling_concerns_table(enum error_kind kind)
-{
-	return kind == ERROR_CONFLICT || kind == ERROR_MISSING || kind == ERROR_UNSUPPORTED ||
-	       kind == ERROR_CORRUPT;
-}
-
 static void hint_snapshot(const struct relation *relation, struct error *why)
 {
 	if (why->hint[0] == '\0')
@@ -31,7 +25,7 @@ bool filling_open_empty(struct apply *apply, const struct relation *relation, co
 			apply_truncate(*out);
 			return true;
 		}
-		if (!filling_concerns_table(err->kind))
+		if (!apply_concerns_table(err->kind))
 			return false;
 	}
 	return apply_add(apply, relation, "", 0, out, err);
@@ -181,7 +175,7 @@ static bool fill(struct beginning *beginning, const struct relation *relation,
 	if (filling_open_empty(apply, relation, table->row.metadata_location, &table->open, err) &&
 		filling_read_table(apply, table->open, snapshot, beginning->progress, err))
 		return true;
-	if (!filling_concerns_table(err->kind))
+	if (!apply_concerns_table(err->kind))
 		return error_context(
 			err, "reading \"%s.%s\"", relation->namespace_name, relation->name);
 	hint_snapshot(relation, err);

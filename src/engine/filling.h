@@ -39,8 +39,6 @@ bool filling_read_table(struct apply *apply, struct apply_table *table,
 bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
 	struct apply_table **out, struct error *err) MUST_CHECK;
 
-bool filling_concerns_table(enum error_kind kind);
-
 /*
  * Bring the catalog's rows and the source's tables together: new tables are put in state SNAPSHOT,
  * changed or missing ones are paused, others are left out, each with the reason.

@@ -204,13 +204,6 @@ static bool open_live(struct publisher *publisher, struct publisher_table *table
 	return done;
 }
 
-/* Only what concerns one table pauses it; the rest fails the opening. */
-static bool pauses_a_table(enum error_kind kind)
-{
-	return kind == ERROR_CONFLICT || kind == ERROR_CORRUPT || kind == ERROR_UNSUPPORTED ||
-	       kind == ERROR_MISSING;
-}
-
 static bool open_tables(
 	struct publisher *publisher, const struct catalog_view *view, struct error *err)
 {
@@ -220,7 +213,7 @@ static bool open_tables(
 			continue;
 		if (open_live(publisher, table, err))
 			continue;
-		if (!pauses_a_table(err->kind))
+		if (!apply_concerns_table(err->kind))
 			return false;
 		if (err->kind == ERROR_CONFLICT || err->hint[0] == '\0')
 			error_hint(err, "Run \"walberg snapshot %s.%s\" to read it again.",

@@ -303,7 +303,7 @@ static bool finish_reading(struct run *run, struct error *err)
 		publisher_put(run->publisher, reading->namespace_name, reading->name,
 			TABLE_SNAPSHOT, "", definition_encode(reading->relation, &reading->arena));
 		done = publisher_join(run->publisher, reading->apply, reading->table, err);
-	} else if (filling_concerns_table(reading->err.kind)) {
+	} else if (apply_concerns_table(reading->err.kind)) {
 		publisher_pause(run->publisher, table, &reading->err);
 	} else {
 		logline_write_error(LOGLINE_WARNING, &reading->err);
