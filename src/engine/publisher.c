@@ -343,6 +343,14 @@ static void set_pace(struct publisher *publisher, micros_t began_at)
 	publisher->quiet_due_at = began_at + QUIET_INTERVAL;
 }
 
+static void log_commit(const struct publisher *publisher, micros_t took)
+{
+	char position[LSN_TEXT_SIZE];
+	logline_debug("committed", LOG_INT("number", publisher->lake.commit_number),
+		LOG_TEXT("position", lsn_format(publisher->lake.position, position)),
+		LOG_INT("microseconds", took));
+}
+
 bool publisher_step(struct publisher *publisher, struct error *err)
 {
 	assert(publisher->log != NULL);
@@ -356,6 +364,7 @@ bool publisher_step(struct publisher *publisher, struct error *err)
 		if (!publisher_commit(publisher, err))
 			return false;
 		set_pace(publisher, began_at);
+		log_commit(publisher, world_monotonic(publisher->options.world) - began_at);
 	}
 	if (world_monotonic(publisher->options.world) >= publisher->retention_due_at) {
 		if (!retention_remove_due(publisher, err))

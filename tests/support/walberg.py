@@ -1,0 +1,232 @@
+"""The program under test, from outside: a lake in a directory, its process, and what it shows.
+
+    lake = Lake(directory, server.url, {"lake.commit_interval": "100ms"})
+    lake.start()
+    lake.wait_for(server.value("SELECT pg_current_wal_insert_lsn()"))
+    rows = lake.sql("SELECT count(*) AS n FROM orders")[0]["n"]
+    lake.stop()
+
+WALBERG names the program; build/walberg unless set.
+"""
+
+import contextlib
+import decimal
+import json
+import mmap
+import os
+import pathlib
+import signal
+import sqlite3
+import struct
+import subprocess
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("WALBERG", str(ROOT / "build/walberg"))
+WAIT_SECONDS = 120
+
+# src/engine/publisher.h: enum publisher_step
+STEPS = ["idle", "apply", "files", "swap", "swapped", "retention"]
+
+
+def lsn_number(text):
+    high, low = text.split("/")
+    return int(high, 16) << 32 | int(low, 16)
+
+
+def lsn_text(number):
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
+
+
+class Failed(RuntimeError):
+    """A command ended with another code than 0."""
+
+
+class Lake:
+    def __init__(self, directory, url=None, settings=None):
+        self.directory = pathlib.Path(directory)
+        self.url = url
+        self.settings = dict(settings or {})
+        self.process = None
+        self.log_path = self.directory.with_name(self.directory.name + ".stderr")
+
+    # ---- commands --------------------------------------------------------------------------
+
+    def arguments(self, command, *arguments):
+        options = ["--lake", self.directory]
+        for name, value in self.settings.items():
+            options += ["--set", f"{name}={value}"]
+        return [str(argument) for argument in [PROGRAM, command, *arguments, *options]]
+
+    def command(self, command, *arguments):
+        """Its standard output; Failed with its standard error when it does not end with 0."""
+        done = subprocess.run(self.arguments(command, *arguments), check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if done.returncode != 0:
+            raise Failed(f"walberg {command} ended with {done.returncode}: {done.stderr}")
+        return done.stdout
+
+    def sql(self, statement):
+        return _rows(self.command("sql", statement, "--json").splitlines())
+
+    def session(self):
+        return Session(self.arguments("sql", "--json"))
+
+    # ---- the running process ---------------------------------------------------------------
+
+    def start(self):
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.log_path, "a", encoding="utf-8") as log:
+            self.process = subprocess.Popen(self.arguments("run", self.url), stderr=log)
+
+    def stop(self):
+        """Cleanly; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(WAIT_SECONDS)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8") if self.log_path.exists() else ""
+
+    def activity(self):
+        return Activity(self.directory / "process")
+
+    def check_running(self):
+        if not self.is_running:
+            raise Failed(f"walberg run ended with {self.process.returncode}: {self.log()[-4000:]}")
+
+    def wait_until(self, holds, what, seconds=WAIT_SECONDS, pause=0.02):
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if self.process is not None:
+                self.check_running()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {seconds} s: {what}; walberg wrote {self.log()[-4000:]}")
+            time.sleep(pause)
+
+    def wait_for(self, lsn, seconds=WAIT_SECONDS):
+        """Until the lake has reached the position, which is a number or as PostgreSQL writes it."""
+        number = lsn_number(lsn) if isinstance(lsn, str) else lsn
+        self.wait_until(lambda: self.position() >= number,
+                        f"the lake has not reached {lsn_text(number)}", seconds)
+
+    # ---- the catalog -----------------------------------------------------------------------
+
+    @property
+    def catalog(self):
+        return self.directory / "catalog.db"
+
+    @contextlib.contextmanager
+    def catalog_transaction(self):
+        """A cursor that sees the catalog at one moment."""
+        connection = sqlite3.connect(f"file:{self.catalog}?mode=ro", uri=True, timeout=30,
+                                     isolation_level=None)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        finally:
+            connection.close()
+
+    def position(self):
+        """As a number; 0 while there is no lake or no first commit."""
+        try:
+            with self.catalog_transaction() as catalog:
+                rows = catalog.execute("SELECT position FROM walberg_lake").fetchall()
+        except sqlite3.OperationalError:
+            return 0
+        return rows[0][0] if rows else 0
+
+    def metadata_locations(self):
+        """{"schema.table": URI of its metadata file}, all of one moment."""
+        with self.catalog_transaction() as catalog:
+            return {f"{namespace}.{name}": location for namespace, name, location in
+                    catalog.execute("SELECT table_namespace, table_name, metadata_location"
+                                    " FROM iceberg_tables")}
+
+    def positions(self):
+        """What `walberg snapshots` lists: texts, oldest first."""
+        lines = self.command("snapshots", "--json").splitlines()
+        return [json.loads(line)["position"] for line in lines]
+
+
+class Session:
+    """A standing `walberg sql --json`: statements in, rows out."""
+
+    def __init__(self, arguments):
+        self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True)
+        self.count = 0
+
+    def sql(self, statement):
+        """Its rows; Failed when it fails."""
+        self.count += 1
+        marker = f"end of {self.count}"
+        self.process.stdin.write(f"{statement};\nSELECT '{marker}' AS marker;\n")
+        self.process.stdin.flush()
+        lines = []
+        for line in self.process.stdout:
+            if line.startswith("{") and json.loads(line) == {"marker": marker}:
+                break
+            lines.append(line)
+        else:
+            raise Failed(f"walberg sql ended: {''.join(lines)}")
+        said = [line for line in lines if not line.startswith("{")]
+        if any("error" in line for line in said):
+            raise Failed("".join(said))
+        return _rows(line for line in lines if line.startswith("{"))
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(WAIT_SECONDS)
+        self.process.stdout.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Activity:
+    """The shared bytes of src/engine/process.h: what the process does at this moment."""
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.bytes = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
+
+    def _number(self, offset):
+        return struct.unpack_from("=I", self.bytes, offset)[0]
+
+    @property
+    def pid(self):
+        return struct.unpack_from("=i", self.bytes, 12)[0]
+
+    @property
+    def step(self):
+        return STEPS[self._number(24)]
+
+    @property
+    def is_logging(self):
+        return self._number(28) != 0
+
+    @property
+    def is_connected(self):
+        return self._number(36) != 0
+
+    @property
+    def text(self):
+        return self.bytes[64:264].split(b"\0")[0].decode(errors="replace")
+
+    def close(self):
+        self.bytes.close()
+
+
+def _rows(lines):
+    return [json.loads(line, parse_float=decimal.Decimal) for line in lines]
