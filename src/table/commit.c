@@ -1,9 +1,10 @@
 /*
  * commit.c: the delta as the table's next version.
  *
- * Objects are written in the order in which they name each other: data files (already), delete
- * files, manifests, the manifest list, the metadata file (I1).  All but the last two depend only
- * on the files; a rebase writes those two again, on another base.
+ * Data files, delete files, manifests, the manifest list and the metadata file name each other in
+ * this order, but nobody reads any of them before the catalog names the last: they are put into
+ * the store together, and the commit is prepared when all are durable (I1).  All but the last two
+ * depend only on the files; a rebase makes those two again, on another base.
  */
 #include "table/table_internal.h"
 
@@ -16,6 +17,7 @@ void pending_reset(struct table *table)
 	struct arena arena = pending->arena; /* keeps a block for the next commit */
 	manifests_forget_next(table);
 	history_deinit(&pending->past);
+	puts_reset(&pending->puts);
 	arena_deinit(&pending->metadata_arena);
 	arena_reset(&arena);
 	*pending = (struct pending){ .arena = arena };
@@ -45,7 +47,7 @@ static size_t list_manifests(const struct table *table, struct manifest_file *fi
 	return count;
 }
 
-static bool list_write(struct table *table, const struct metadata *base, struct error *err)
+static void list_write(struct table *table, const struct metadata *base)
 {
 	struct pending *pending = &table->pending;
 	struct manifest_list_options options = {
@@ -67,11 +69,9 @@ static bool list_write(struct table *table, const struct metadata *base, struct 
 		(long long)pending->snapshot_id, table_new_uuid(table, uuid));
 	struct buffer bytes = { 0 };
 	manifest_list_encode(&options, files, count, &bytes);
-	const bool ok = store_put(table->store, path, buffer_bytes(&bytes), err);
-	buffer_deinit(&bytes);
+	puts_take(&pending->puts, path, &bytes);
 	pending->list_uri = store_uri(table->store, path, &pending->arena);
-	pending->list_sequence_number = ok ? pending->sequence_number : 0;
-	return ok;
+	pending->list_sequence_number = pending->sequence_number;
 }
 
 /* --- metadata --- */
@@ -117,7 +117,7 @@ static unsigned long metadata_number(const char *base_location)
 	return strtoul(name, NULL, 10) + 1;
 }
 
-static bool metadata_write(struct table *table, const char *base_location, struct error *err)
+static void metadata_write(struct table *table, const char *base_location)
 {
 	struct pending *pending = &table->pending;
 	char uuid[UUID_TEXT_SIZE];
@@ -125,10 +125,8 @@ static bool metadata_write(struct table *table, const char *base_location, struc
 		metadata_number(base_location), table_new_uuid(table, uuid));
 	struct buffer bytes = { 0 };
 	metadata_encode(pending->metadata, &bytes);
-	const bool ok = store_put(table->store, path, buffer_bytes(&bytes), err);
-	buffer_deinit(&bytes);
+	puts_take(&pending->puts, path, &bytes);
 	pending->metadata_location = store_uri(table->store, path, &pending->metadata_arena);
-	return ok;
 }
 
 /* The updates on top of base; none when there is nothing to do. */
@@ -320,7 +318,8 @@ static bool apply_updates(struct table *table, const struct metadata *base,
 		    base, updates, count, &options, &pending->metadata_arena, &metadata, err))
 		return false;
 	pending->metadata = metadata;
-	return metadata_write(table, base_location, err);
+	metadata_write(table, base_location);
+	return true;
 }
 
 static bool publish(struct table *table, const struct metadata *base, const char *base_location,
@@ -330,9 +329,8 @@ static bool publish(struct table *table, const struct metadata *base, const char
 	arena_deinit(&pending->metadata_arena);
 	pending->metadata = NULL;
 	pending->sequence_number = base->last_sequence_number + 1;
-	if (pending->makes_version && pending->list_sequence_number != pending->sequence_number &&
-		!list_write(table, base, err))
-		return false;
+	if (pending->makes_version && pending->list_sequence_number != pending->sequence_number)
+		list_write(table, base);
 	struct update updates[3];
 	const size_t count = plan_updates(table, base, updates, &pending->arena);
 	if (count > 0) {
@@ -340,6 +338,10 @@ static bool publish(struct table *table, const struct metadata *base, const char
 			return false;
 		plan_past(table);
 	}
+	if (!puts_run(table->store, &pending->puts, table->options.parallel_puts, err))
+		return false;
+	puts_reset(&pending->puts);
+	table_release_held(table);
 	fill_prepared(table, base_location, arena, out);
 	if (pending->metadata) {
 		struct removals removals = { arena, pending->options.removal_at, 0, NULL };

@@ -21,24 +21,28 @@ static const struct parquet_column delete_columns[DELETE_COLUMNS] = {
 	{ "pos", FIELD_ID_DELETE_POSITION, { .type = VALUE_LONG }, true, PARQUET_BOUNDS_FULL },
 };
 
-static bool upload_sink_write(void *context, struct bytes data, struct error *err)
-{
-	return upload_write(context, data, err);
-}
-
-/* The next deleted positions from *position on, at most WRITE_ROWS_MAX. */
-static void fill_batch(const struct table_file *file, uint64_t *position, struct batch *batch)
+/* The path, count times; the column keeps it from batch to batch. */
+static void repeat_path(const struct table_file *file, struct column *column, size_t count)
 {
 	const struct bytes path = bytes_of_cstring(file->entry.data_file.path);
-	const uint64_t end = (uint64_t)file->entry.data_file.record_count;
-	batch_reset(batch);
-	for (; *position < end && batch->row_count < WRITE_ROWS_MAX; ++*position) {
-		if (!bitmap_get(&file->deleted, (uint32_t)*position))
-			continue;
-		const int64_t value = (int64_t)*position;
-		column_append_bytes(&batch->columns[0], path);
-		column_append_fixed(&batch->columns[1], &value);
-		batch_finish_row(batch);
+	column_truncate(column, count);
+	while (column->count < count)
+		column_append_bytes(column, path);
+}
+
+/* The deleted positions from word *word on, of whole words, at most WRITE_ROWS_MAX. */
+static void fill_positions(const struct bitmap *deleted, size_t *word, struct column *column)
+{
+	column_reset(column);
+	for (; *word < deleted->word_count; ++*word) {
+		uint64_t bits = deleted->words[*word];
+		if (column->count + (size_t)__builtin_popcountll(bits) > WRITE_ROWS_MAX)
+			break;
+		for (; bits != 0; bits &= bits - 1) {
+			const int64_t position =
+				(int64_t)(*word * BITMAP_WORD_BITS) + __builtin_ctzll(bits);
+			memcpy(column_push_fixed(column), &position, sizeof position);
+		}
 	}
 }
 
@@ -50,12 +54,11 @@ static bool write_positions(
 	struct batch batch;
 	batch_init(&batch, types, DELETE_COLUMNS);
 	bool ok = true;
-	uint64_t position = 0;
-	while (ok) {
-		fill_batch(file, &position, &batch);
-		if (batch.row_count == 0)
-			break;
-		ok = parquet_writer_write(writer, &batch, NULL, 0, err);
+	for (size_t word = 0; ok && word < file->deleted.word_count;) {
+		fill_positions(&file->deleted, &word, &batch.columns[1]);
+		batch.row_count = batch.columns[1].count;
+		repeat_path(file, &batch.columns[0], batch.row_count);
+		ok = batch.row_count == 0 || parquet_writer_write(writer, &batch, NULL, 0, err);
 	}
 	batch_deinit(&batch);
 	return ok;
@@ -71,22 +74,34 @@ static void keep_bounds_only(struct data_file *file)
 	}
 }
 
-static bool write_object(struct table *table, const struct table_file *file, struct upload **upload,
-	struct arena *arena, struct parquet_file_info *info, struct error *err)
+static bool write_object(struct table *table, const struct table_file *file,
+	struct object_sink *object, struct arena *arena, struct parquet_file_info *info,
+	struct error *err)
 {
 	const struct parquet_writer_options options = { .zstd_level = table->options.zstd_level };
-	const struct parquet_sink sink = { upload_sink_write, *upload };
+	const struct parquet_sink sink = { object_sink_write, object };
 	struct parquet_writer *writer;
 	if (!parquet_writer_open(delete_columns, DELETE_COLUMNS, &options, sink, &writer, err))
 		return false;
-	bool ok = write_positions(file, writer, err) &&
-		  parquet_writer_finish(writer, arena, info, err);
+	const bool ok = write_positions(file, writer, err) &&
+			parquet_writer_finish(writer, arena, info, err);
 	parquet_writer_close(writer);
-	if (!ok)
-		return false;
-	struct upload *finishing = *upload;
-	*upload = NULL; /* gone in either case */
-	return upload_finish(finishing, err);
+	return ok && object_sink_finish(object, err);
+}
+
+static struct delete_file *make_entry(struct table *table, const struct table_file *file,
+	const struct parquet_file_info *info, const char *path)
+{
+	struct delete_file *deletes = memory_allocate(1, sizeof *deletes);
+	struct data_file *data_file = &deletes->entry.data_file;
+	assert(info->record_count == file->deleted.set_count);
+	deletes->entry.status = ENTRY_ADDED;
+	*data_file = data_file_of(info, FILE_CONTENT_POSITION_DELETES,
+		store_uri(table->store, path, &deletes->arena), &deletes->arena);
+	data_file->referenced_data_file =
+		arena_copy_cstring(&deletes->arena, file->entry.data_file.path);
+	keep_bounds_only(data_file);
+	return deletes;
 }
 
 bool delete_file_write(struct table *table, const struct table_file *file, struct delete_file **out,
@@ -95,24 +110,17 @@ bool delete_file_write(struct table *table, const struct table_file *file, struc
 	char uuid[UUID_TEXT_SIZE];
 	const char *path =
 		table_new_path(table, "data/%s-deletes.parquet", table_new_uuid(table, uuid));
-	struct upload *upload;
-	if (!store_create(table->store, path, &upload, err))
-		return false;
+	struct object_sink object = {
+		.table = table, .path = path, .held_max = HELD_OBJECT_BYTES_MAX
+	};
 	struct arena arena = { 0 };
 	struct parquet_file_info info;
-	const bool ok = write_object(table, file, &upload, &arena, &info, err);
-	upload_abort(upload);
-	if (ok) {
-		assert(info.record_count == file->deleted.set_count);
-		struct delete_file *deletes = memory_allocate(1, sizeof *deletes);
-		deletes->entry.status = ENTRY_ADDED;
-		deletes->entry.data_file = data_file_of(&info, FILE_CONTENT_POSITION_DELETES,
-			store_uri(table->store, path, &deletes->arena), &deletes->arena);
-		deletes->entry.data_file.referenced_data_file =
-			arena_copy_cstring(&deletes->arena, file->entry.data_file.path);
-		keep_bounds_only(&deletes->entry.data_file);
-		*out = deletes;
-	}
+	const bool ok = write_object(table, file, &object, &arena, &info, err);
+	if (ok && object.held.size > 0)
+		puts_take(&table->pending.puts, path, &object.held);
+	object_sink_abort(&object);
+	if (ok)
+		*out = make_entry(table, file, &info, path);
 	arena_deinit(&arena);
 	return ok;
 }
@@ -167,8 +175,8 @@ static bool read_positions(
 bool delete_file_read(struct table *table, struct table_file *file, struct error *err)
 {
 	const struct data_file *data_file = &file->deletes->entry.data_file;
-	struct object_source object = { table->store, store_path(table->store, data_file->path),
-		{ 0 } };
+	struct object_source object = { .store = table->store,
+		.path = store_path(table->store, data_file->path) };
 	const struct parquet_source source = { (uint64_t)data_file->file_size_in_bytes,
 		object_source_read_at, &object };
 	struct parquet_reader *reader;

@@ -2,20 +2,17 @@
 
 #include <stdlib.h>
 
-enum {
-	WORD_BITS = 64
-};
-
 bool bitmap_get(const struct bitmap *bitmap, uint32_t position)
 {
-	const size_t word = position / WORD_BITS;
-	return word < bitmap->word_count && (bitmap->words[word] >> position % WORD_BITS & 1) != 0;
+	const size_t word = position / BITMAP_WORD_BITS;
+	return word < bitmap->word_count &&
+	       (bitmap->words[word] >> position % BITMAP_WORD_BITS & 1) != 0;
 }
 
 /* Room for the position; at least doubled, because an open file's rows are deleted as it grows. */
 static void bitmap_reserve(struct bitmap *bitmap, uint32_t position)
 {
-	const size_t needed = position / WORD_BITS + 1;
+	const size_t needed = position / BITMAP_WORD_BITS + 1;
 	if (needed <= bitmap->word_count)
 		return;
 	const size_t count = needed > 2 * bitmap->word_count ? needed : 2 * bitmap->word_count;
@@ -28,8 +25,8 @@ static void bitmap_reserve(struct bitmap *bitmap, uint32_t position)
 bool bitmap_set(struct bitmap *bitmap, uint32_t position)
 {
 	bitmap_reserve(bitmap, position);
-	uint64_t *word = &bitmap->words[position / WORD_BITS];
-	const uint64_t bit = (uint64_t)1 << position % WORD_BITS;
+	uint64_t *word = &bitmap->words[position / BITMAP_WORD_BITS];
+	const uint64_t bit = (uint64_t)1 << position % BITMAP_WORD_BITS;
 	if (*word & bit)
 		return false;
 	*word |= bit;
@@ -69,6 +66,7 @@ const struct delete_file *table_file_next_deletes(const struct table_file *file)
 static void table_file_close(struct table_file *file)
 {
 	bitmap_deinit(&file->deleted);
+	buffer_deinit(&file->held);
 	delete_file_close(file->deletes);
 	delete_file_close(file->next_deletes);
 	arena_deinit(&file->arena);
@@ -91,6 +89,7 @@ struct table_file *table_add_file(struct table *table)
 
 void table_remove_file(struct table *table, size_t index)
 {
+	table->held_bytes -= table->files[index]->held.size;
 	table_file_close(table->files[index]);
 	table->file_count--;
 	memmove(table->files + index, table->files + index + 1,

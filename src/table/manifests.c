@@ -167,8 +167,8 @@ static char *copy_uri(struct table *table, const char *path)
 	return memcpy(memory_allocate(size, 1), uri, size);
 }
 
-static bool manifest_write(struct table *table, struct group_manifest *manifest,
-	enum manifest_content content, const char *path, struct error *err)
+static void manifest_write(struct table *table, struct group_manifest *manifest,
+	enum manifest_content content, const char *path)
 {
 	struct manifest_options options = {
 		.format_version = table->metadata->format_version,
@@ -180,7 +180,6 @@ static bool manifest_write(struct table *table, struct group_manifest *manifest,
 	world_random(table->world, options.sync, sizeof options.sync);
 	struct buffer bytes = { 0 };
 	manifest_encode(&options, manifest->entries, manifest->entry_count, &bytes);
-	const bool ok = store_put(table->store, path, buffer_bytes(&bytes), err);
 	manifest->is_there = true;
 	manifest->uri = copy_uri(table, path);
 	manifest->file = (struct manifest_file){
@@ -190,12 +189,10 @@ static bool manifest_write(struct table *table, struct group_manifest *manifest,
 		.content = content,
 		.added_snapshot_id = table->pending.snapshot_id,
 	};
-	buffer_deinit(&bytes);
-	return ok;
+	puts_take(&table->pending.puts, path, &bytes);
 }
 
-static bool group_write(struct table *table, struct group *group, const char *uuid, size_t *number,
-	struct error *err)
+static void group_write(struct table *table, struct group *group, const char *uuid, size_t *number)
 {
 	for (int kind = 0; kind < MANIFEST_KINDS; kind++) {
 		struct group_manifest *next = &group->next[kind];
@@ -203,10 +200,8 @@ static bool group_write(struct table *table, struct group *group, const char *uu
 			continue;
 		const char *path =
 			table_new_path(table, "metadata/%s-m%zu.avro", uuid, (*number)++);
-		if (!manifest_write(table, next, (enum manifest_content)kind, path, err))
-			return false;
+		manifest_write(table, next, (enum manifest_content)kind, path);
 	}
-	return true;
 }
 
 static bool write_deletes(struct table *table, struct error *err)
@@ -220,19 +215,44 @@ static bool write_deletes(struct table *table, struct error *err)
 	return true;
 }
 
+static void put_files(struct table *table)
+{
+	for (size_t i = 0; i < table->file_count; i++) {
+		struct table_file *file = table->files[i];
+		if (file->held.size == 0 || !table_file_is_live(file))
+			continue;
+		const char *path = store_path(table->store, file->entry.data_file.path);
+		if (!file->is_written)
+			table_add_written(table, path);
+		file->is_written = true;
+		puts_add(&table->pending.puts, path, buffer_bytes(&file->held));
+	}
+}
+
+void table_release_held(struct table *table)
+{
+	for (size_t i = 0; i < table->file_count; i++) {
+		struct table_file *file = table->files[i];
+		if (!table_file_is_live(file))
+			continue;
+		table->held_bytes -= file->held.size;
+		buffer_deinit(&file->held);
+	}
+}
+
 bool manifests_write(struct table *table, struct error *err)
 {
 	manifests_forget_next(table);
 	if (!write_deletes(table, err))
 		return false;
+	put_files(table);
 	assign_groups(table);
 	char uuid[UUID_TEXT_SIZE];
 	table_new_uuid(table, uuid);
 	size_t number = 0;
 	for (size_t i = 0; i < table->group_count; i++) {
 		group_plan(table, table->groups[i]);
-		if (!group_write(table, table->groups[i], uuid, &number, err))
-			return false;
+		group_write(table, table->groups[i], uuid, &number);
 	}
 	return true;
 }

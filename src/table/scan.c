@@ -6,17 +6,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-bool object_source_read_at(
-	void *context, uint64_t offset, void *out, size_t size, struct error *err)
-{
-	struct object_source *source = context;
-	buffer_reset(&source->buffer);
-	if (!store_read(source->store, source->path, offset, size, &source->buffer, err))
-		return false;
-	memcpy(out, source->buffer.data, size);
-	return true;
-}
-
 /* So many that a batch stays near READ_BYTES_TARGET, when values compress to a quarter. */
 static size_t rows_per_read(const struct table_file *file)
 {
@@ -36,6 +25,7 @@ static bool open_reader(
 	rows->source = memory_allocate(1, sizeof *rows->source);
 	rows->source->store = rows->table->store;
 	rows->source->path = store_path(rows->table->store, data_file->path);
+	rows->source->held = buffer_bytes(&rows->file->held);
 	const struct parquet_source source = { (uint64_t)data_file->file_size_in_bytes,
 		object_source_read_at, rows->source };
 	if (!parquet_reader_open(&source, wanted, rows->column_count, NULL, &rows->reader, err)) {

@@ -51,7 +51,7 @@ const char *table_new_uuid(struct table *table, char text[UUID_TEXT_SIZE])
 	return world_uuid(table->world, text);
 }
 
-const char *table_new_path(struct table *table, const char *format, ...)
+const char *table_add_written(struct table *table, const char *path)
 {
 	if (table->written_count == table->written_capacity) {
 		table->written_capacity =
@@ -59,15 +59,23 @@ const char *table_new_path(struct table *table, const char *format, ...)
 		table->written = memory_resize(
 			table->written, table->written_capacity, sizeof *table->written);
 	}
+	const size_t size = strlen(path) + 1;
+	char *copy = memcpy(memory_allocate(size, 1), path, size);
+	return table->written[table->written_count++] = copy;
+}
+
+const char *table_new_path(struct table *table, const char *format, ...)
+{
 	char name[128];
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(name, sizeof name, format, arguments);
 	va_end(arguments);
-	const size_t size = strlen(table->folder) + strlen(name) + 1;
-	char *path = memory_allocate(size, 1);
-	snprintf(path, size, "%s%s", table->folder, name);
-	return table->written[table->written_count++] = path;
+	struct arena arena = { 0 };
+	const char *path =
+		table_add_written(table, arena_format(&arena, "%s%s", table->folder, name));
+	arena_deinit(&arena);
+	return path;
 }
 
 /* --- open and close --- */
@@ -184,7 +192,6 @@ static void append_close(struct table *table)
 	if (table->append == NULL)
 		return;
 	output_abort(table->append);
-	free(table->append);
 	table->append = NULL;
 }
 

@@ -29,7 +29,8 @@ struct table_options {
 	int zstd_level;
 	uint64_t file_size_target_bytes; /* of a data file */
 	uint32_t row_group_rows;
-	const char *lake_id; /* into each version's summary */
+	const char *lake_id;    /* into each version's summary */
+	unsigned parallel_puts; /* small objects of a commit that are written at once; 0 is 1 */
 };
 
 /* A table that is not in the catalog yet.  Everything borrowed lives as long as the table. */

@@ -26,6 +26,10 @@ enum {
 
 /* --- files --- */
 
+enum {
+	BITMAP_WORD_BITS = 64
+};
+
 struct bitmap {
 	uint64_t *words;
 	size_t word_count;
@@ -54,6 +58,8 @@ struct table_file {
 	bool deletes_changed;        /* by this delta */
 	struct arena arena;          /* of the entry */
 	struct manifest_entry entry; /* of a new file without numbers */
+	struct buffer held;          /* the file itself, until a commit puts it into the store */
+	bool is_written;             /* its path is among those written */
 	struct bitmap deleted;
 	struct group *group;         /* whose manifests name it; NULL while it is new */
 	struct delete_file *deletes; /* of the current version, or NULL */
@@ -96,8 +102,9 @@ struct group {
 struct group *table_add_group(struct table *table);
 bool group_manifest_has_live(const struct group_manifest *manifest);
 
-/* Writes the delete files and manifests of the next version. */
+/* Makes the delete files and manifests of the next version, and the puts that write them. */
 bool manifests_write(struct table *table, struct error *err) MUST_CHECK;
+void table_release_held(struct table *table); /* the files of the next version are in the store */
 void manifests_forget_next(struct table *table); /* the next version is not to be */
 void manifests_accept(struct table *table);      /* the next version is the current one */
 
@@ -138,6 +145,54 @@ void history_mark(struct history *history, const struct metadata *metadata);
 int64_t *history_expired(const struct metadata *metadata, const struct snapshot *added,
 	int64_t expire_before_ms, struct arena *arena, size_t *count);
 
+/* --- objects on their way to the store and from it --- */
+
+enum {
+	HELD_OBJECT_BYTES_MAX = 256 * 1024, /* a bigger one goes to the store at once */
+	HELD_TABLE_BYTES_MAX = 1024 * 1024, /* of data files of one delta */
+};
+
+struct object_sink {
+	struct table *table;
+	const char *path;
+	size_t held_max;
+	struct buffer held;    /* the bytes so far, while there is no upload */
+	struct upload *upload; /* or NULL */
+};
+
+bool object_sink_write(void *context, struct bytes data, struct error *err); /* of a parquet_sink */
+/* True: durable in the store, unless held has its bytes.  The upload is gone in either case. */
+bool object_sink_finish(struct object_sink *sink, struct error *err) MUST_CHECK;
+void object_sink_abort(struct object_sink *sink);
+
+struct object_source {
+	struct store *store;
+	const char *path;
+	struct bytes held; /* its bytes, when they are not in the store yet */
+	struct buffer buffer;
+};
+
+bool object_source_read_at(void *context, uint64_t offset, void *out, size_t size,
+	struct error *err); /* of a parquet_source */
+
+struct put {
+	const char *path; /* borrowed */
+	struct bytes body;
+	struct buffer owned;
+};
+
+struct puts {
+	size_t count, capacity;
+	struct put *items;
+};
+
+void puts_add(struct puts *puts, const char *path, struct bytes body);
+void puts_take(struct puts *puts, const char *path, struct buffer *body); /* owns it from here */
+void puts_reset(struct puts *puts);
+/* All durable when it returns true; after a failure some may be. */
+bool puts_run(struct store *store, const struct puts *puts, unsigned parallel,
+	struct error *err) MUST_CHECK;
+
 /* --- the table --- */
 
 /* What table_prepare() has made, until table_accept(). */
@@ -153,6 +208,7 @@ struct pending {
 	int64_t sequence_number;
 	int64_t list_sequence_number; /* for which list_uri was written; 0: not yet */
 	const char *list_uri;
+	struct puts puts;    /* what is not in the store yet */
 	struct history past; /* what the new metadata's versions, but not its current one, name */
 };
 
@@ -182,12 +238,15 @@ struct table {
 	bool rows_changed; /* the delta is more than folding */
 	bool has_folded;
 	struct output *append;
+	size_t held_bytes; /* of new files */
 	size_t written_count, written_capacity;
 	char **written; /* paths of objects since the last accept */
 	struct pending pending;
 };
 
-/* The path of a new object in the folder, remembered as written; it lives until table_accept(). */
+/* The path is remembered, as that of an object written since the last accept: the copy. */
+const char *table_add_written(struct table *table, const char *path);
+/* The path of a new object in the folder, remembered; it lives until table_accept(). */
 const char *table_new_path(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *table_new_uuid(struct table *table, char text[UUID_TEXT_SIZE]);
 
@@ -218,11 +277,11 @@ void pending_reset(struct table *table); /* nothing is prepared; what was writte
 struct output {
 	struct table *table;
 	struct table_file *file;
-	struct upload *upload;
+	struct object_sink sink;
 	struct parquet_writer *writer;
 };
 
-bool output_open(struct table *table, struct output *out, struct error *err) MUST_CHECK;
+bool output_open(struct table *table, struct output **out, struct error *err) MUST_CHECK;
 bool output_write(struct output *output, const struct batch *batch, const uint32_t *rows,
 	size_t row_count, struct error *err) MUST_CHECK;
 bool output_is_full(const struct output *output);
@@ -256,15 +315,7 @@ bool file_rows_open(struct table *table, const struct table_file *file, const in
 bool file_rows_next(struct file_rows *rows, struct table_rows *out, struct error *err) MUST_CHECK;
 void file_rows_close(struct file_rows *rows);
 
-/* A Parquet object of the store for the reader. */
-struct object_source {
-	struct store *store;
-	const char *path;
-	struct buffer buffer;
-};
-bool object_source_read_at(
-	void *context, uint64_t offset, void *out, size_t size, struct error *err);
-
+/* The delete file is in the store, or its bytes are in the pending puts. */
 bool delete_file_write(struct table *table, const struct table_file *file, struct delete_file **out,
 	struct error *err) MUST_CHECK;
 /* Sets the file's bitmap from its delete file. */

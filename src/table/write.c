@@ -6,14 +6,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static bool upload_sink_write(void *context, struct bytes data, struct error *err)
+static bool writer_open(struct output *output, struct error *err)
 {
-	return upload_write(context, data, err);
-}
-
-static bool writer_open(
-	struct table *table, struct upload *upload, struct parquet_writer **out, struct error *err)
-{
+	const struct table *table = output->table;
 	const struct parquet_key_value schema = { "iceberg.schema", table->schema_json };
 	const struct parquet_writer_options options = {
 		.zstd_level = table->options.zstd_level,
@@ -21,25 +16,42 @@ static bool writer_open(
 		.key_values = &schema,
 		.key_value_count = 1,
 	};
-	const struct parquet_sink sink = { upload_sink_write, upload };
-	return parquet_writer_open(table->columns, table->column_count, &options, sink, out, err);
+	const struct parquet_sink sink = { object_sink_write, &output->sink };
+	return parquet_writer_open(
+		table->columns, table->column_count, &options, sink, &output->writer, err);
 }
 
-bool output_open(struct table *table, struct output *out, struct error *err)
+static size_t room_to_hold(const struct table *table)
+{
+	const size_t room = HELD_TABLE_BYTES_MAX - table->held_bytes;
+	return room < HELD_OBJECT_BYTES_MAX ? room : HELD_OBJECT_BYTES_MAX;
+}
+
+static struct table_file *new_file(struct table *table)
 {
 	char uuid[UUID_TEXT_SIZE];
-	*out = (struct output){ .table = table };
-	const char *path = table_new_path(table, "data/%s.parquet", table_new_uuid(table, uuid));
-	if (!store_create(table->store, path, &out->upload, err))
-		return false;
-	if (!writer_open(table, out->upload, &out->writer, err)) {
-		upload_abort(out->upload);
+	struct table_file *file = table_add_file(table);
+	file->is_open = true;
+	file->entry.status = ENTRY_ADDED;
+	const char *path = arena_format(
+		&file->arena, "%sdata/%s.parquet", table->folder, table_new_uuid(table, uuid));
+	file->entry.data_file.path = store_uri(table->store, path, &file->arena);
+	return file;
+}
+
+bool output_open(struct table *table, struct output **out, struct error *err)
+{
+	struct output *output = memory_allocate(1, sizeof *output);
+	output->table = table;
+	output->file = new_file(table);
+	output->sink.table = table;
+	output->sink.path = store_path(table->store, output->file->entry.data_file.path);
+	output->sink.held_max = room_to_hold(table);
+	if (!writer_open(output, err)) {
+		output_abort(output);
 		return false;
 	}
-	out->file = table_add_file(table);
-	out->file->is_open = true;
-	out->file->entry.status = ENTRY_ADDED;
-	out->file->entry.data_file.path = store_uri(table->store, path, &out->file->arena);
+	*out = output;
 	return true;
 }
 
@@ -105,34 +117,40 @@ void output_abort(struct output *output)
 {
 	struct table *table = output->table;
 	parquet_writer_close(output->writer);
-	upload_abort(output->upload);
+	object_sink_abort(&output->sink);
 	assert(table->files[table->file_count - 1] == output->file);
 	table->row_count -= table_file_live_rows(output->file);
 	table_remove_file(table, table->file_count - 1);
 	table->next_file--;
+	free(output);
+}
+
+static void keep_file(struct output *output, const struct parquet_file_info *info)
+{
+	struct table_file *file = output->file;
+	assert((int64_t)info->record_count == file->entry.data_file.record_count);
+	file->entry.data_file =
+		data_file_of(info, FILE_CONTENT_DATA, file->entry.data_file.path, &file->arena);
+	file->held = output->sink.held;
+	file->is_written = file->held.size == 0;
+	file->is_open = false;
+	output->table->held_bytes += file->held.size;
+	parquet_writer_close(output->writer);
+	free(output);
 }
 
 bool output_finish(struct output *output, struct error *err)
 {
-	struct table_file *file = output->file;
 	struct parquet_file_info info;
 	struct arena arena = { 0 };
-	bool ok = parquet_writer_finish(output->writer, &arena, &info, err);
-	if (ok) {
-		assert((int64_t)info.record_count == file->entry.data_file.record_count);
-		file->entry.data_file = data_file_of(
-			&info, FILE_CONTENT_DATA, file->entry.data_file.path, &file->arena);
-		ok = upload_finish(output->upload, err);
-		output->upload = NULL;
-	}
-	arena_deinit(&arena);
-	if (!ok) {
+	const bool ok = parquet_writer_finish(output->writer, &arena, &info, err) &&
+			object_sink_finish(&output->sink, err);
+	if (ok)
+		keep_file(output, &info);
+	else
 		output_abort(output);
-		return false;
-	}
-	parquet_writer_close(output->writer);
-	file->is_open = false;
-	return true;
+	arena_deinit(&arena);
+	return ok;
 }
 
 bool table_write(struct table *table, const struct batch *batch, const uint32_t *rows,
@@ -141,28 +159,25 @@ bool table_write(struct table *table, const struct batch *batch, const uint32_t 
 	assert(table->append == NULL && !table->pending.is_ready);
 	if ((rows ? row_count : batch->row_count) == 0)
 		return true;
-	struct output output;
+	struct output *output;
 	if (!output_open(table, &output, err))
 		return false;
-	if (!output_write(&output, batch, rows, row_count, err)) {
-		output_abort(&output);
+	if (!output_write(output, batch, rows, row_count, err)) {
+		output_abort(output);
 		return false;
 	}
+	if (!output_finish(output, err))
+		return false;
 	table->rows_changed = true;
-	return output_finish(&output, err);
+	return true;
 }
 
 bool table_append(struct table *table, const struct batch *batch, uint32_t *file,
 	uint32_t *position, struct error *err)
 {
 	assert(!table->pending.is_ready);
-	if (table->append == NULL) {
-		struct output output;
-		if (!output_open(table, &output, err))
-			return false;
-		table->append = memory_allocate(1, sizeof *table->append);
-		*table->append = output;
-	}
+	if (table->append == NULL && !output_open(table, &table->append, err))
+		return false;
 	struct output *output = table->append;
 	*file = output->file->id;
 	*position = (uint32_t)output->file->entry.data_file.record_count;
@@ -176,8 +191,7 @@ bool table_append_end(struct table *table, struct error *err)
 {
 	if (table->append == NULL)
 		return true;
-	struct output output = *table->append;
-	free(table->append);
+	struct output *output = table->append;
 	table->append = NULL;
-	return output_finish(&output, err);
+	return output_finish(output, err);
 }
