@@ -96,6 +96,7 @@ struct publisher_options lake_publisher_options(struct world *world,
 			.zstd_level = (int)configuration->table_zstd_level,
 			.file_size_target_bytes = (uint64_t)configuration->table_file_size,
 			.row_group_rows = (uint32_t)configuration->table_row_group_rows,
+			.parallel_puts = 16, /* a commit's usual number of objects */
 		},
 		.pending_bytes_max = (uint64_t)configuration->lake_memory,
 		.commit_interval = configuration->lake_commit_interval,

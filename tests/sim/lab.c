@@ -305,7 +305,10 @@ static void check_table(struct lab *lab, const struct catalog_table *row, size_t
 	lsn_t position, struct store *store)
 {
 	static const int COLUMNS[] = { 0, 1, 2, 3 };
-	const struct table_options options = { 1, 1 << 20, 1 << 16, "check" };
+	const struct table_options options = { .zstd_level = 1,
+		.file_size_target_bytes = 1 << 20,
+		.row_group_rows = 1 << 16,
+		.lake_id = "check" };
 	const struct relation *relation = &lab->relations[index];
 	struct arena arena = { 0 };
 	struct error err = { 0 };
