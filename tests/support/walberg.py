@@ -6,19 +6,25 @@
     rows = lake.sql("SELECT count(*) AS n FROM orders")[0]["n"]
     lake.stop()
 
-WALBERG names the program; build/walberg unless set.
+WALBERG names the program; build/walberg unless set.  With a user, every process of the lake runs as
+that one; the program is then copied to where any user can read it.
 """
 
+import atexit
 import contextlib
+import functools
 import decimal
 import json
 import mmap
 import os
 import pathlib
+import re
+import shutil
 import signal
 import sqlite3
 import struct
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,6 +33,38 @@ WAIT_SECONDS = 120
 
 # src/engine/publisher.h: enum publisher_step
 STEPS = ["idle", "apply", "files", "swap", "swapped", "retention"]
+# src/catalog/catalog.h: enum table_state
+STATES = ["forgotten", "live", "snapshot", "paused", "left out"]
+LAKE_LIVE = 2  # of enum lake_phase
+
+# What the tests' own environment must not tell the program.
+FOREIGN = re.compile("(WALBERG|POSTGRES|JDBC|KAFKA|MINIO|PG)")
+
+
+@functools.lru_cache(None)
+def open_program():
+    """A copy of the program, with its library, that every user can run."""
+    place = pathlib.Path(tempfile.mkdtemp(prefix="walberg-program-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    place.chmod(0o755)
+    copy = pathlib.Path(shutil.copy2(pathlib.Path(PROGRAM).resolve(), place / "walberg"))
+    needed = subprocess.run(["ldd", copy], check=True, stdout=subprocess.PIPE, text=True).stdout
+    for library in re.findall(r"=> (/\S+)", needed):
+        if not library.startswith(("/lib", "/usr/lib")):
+            shutil.copy2(library, place)
+    for file in place.iterdir():
+        file.chmod(0o755)
+    return str(copy)
+
+
+def wait_until(holds, what, seconds=WAIT_SECONDS, pause=0.02):
+    """The first true value of holds()."""
+    deadline = time.monotonic() + seconds
+    while not (value := holds()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"after {seconds} s: {what}")
+        time.sleep(pause)
+    return value
 
 
 def lsn_number(text):
@@ -43,10 +81,14 @@ class Failed(RuntimeError):
 
 
 class Lake:
-    def __init__(self, directory, url=None, settings=None):
+    """prefix: a program that runs every command, with its arguments."""
+
+    def __init__(self, directory, url=None, settings=None, user=None):
         self.directory = pathlib.Path(directory)
         self.url = url
         self.settings = dict(settings or {})
+        self.user = user
+        self.prefix = []
         self.process = None
         self.log_path = self.directory.with_name(self.directory.name + ".stderr")
 
@@ -56,12 +98,29 @@ class Lake:
         options = ["--lake", self.directory]
         for name, value in self.settings.items():
             options += ["--set", f"{name}={value}"]
-        return [str(argument) for argument in [PROGRAM, command, *arguments, *options]]
+        program = open_program() if self.user else PROGRAM
+        return [str(argument) for argument in [*self.prefix, program, command, *arguments,
+                                               *options]]
 
-    def command(self, command, *arguments):
+    def options(self, **more):
+        """How subprocess starts a process of the lake; more: of its environment."""
+        kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        options = {"env": {**kept, **more}, "cwd": self.directory.parent}
+        if self.user:
+            options["env"]["LD_LIBRARY_PATH"] = str(pathlib.Path(open_program()).parent)
+            options.update(user=self.user, group=self.user, extra_groups=[])
+        return options
+
+    def call(self, command, *arguments, text=None, seconds=WAIT_SECONDS, **environment):
+        """The finished command, whatever its end; text: its standard input."""
+        stdin = {"stdin": subprocess.DEVNULL} if text is None else {"input": text}
+        return subprocess.run(self.arguments(command, *arguments), check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds,
+                              **stdin, **self.options(**environment))
+
+    def command(self, command, *arguments, **options):
         """Its standard output; Failed with its standard error when it does not end with 0."""
-        done = subprocess.run(self.arguments(command, *arguments), check=False, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        done = self.call(command, *arguments, **options)
         if done.returncode != 0:
             raise Failed(f"walberg {command} ended with {done.returncode}: {done.stderr}")
         return done.stdout
@@ -69,15 +128,30 @@ class Lake:
     def sql(self, statement):
         return _rows(self.command("sql", statement, "--json").splitlines())
 
+    def value(self, statement):
+        """The first column of the only row."""
+        (row,) = self.sql(statement)
+        return next(iter(row.values()))
+
     def session(self):
-        return Session(self.arguments("sql", "--json"))
+        return Session(self.arguments("sql", "--json"), self.options())
+
+    def status(self):
+        return json.loads(self.command("status", self.url, "--json"))
 
     # ---- the running process ---------------------------------------------------------------
 
     def start(self):
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(self.arguments("run", self.url), stderr=log)
+            self.process = subprocess.Popen(self.arguments("run", self.url), stderr=log,
+                                            stdin=subprocess.DEVNULL, **self.options())
+
+    def run_to_its_end(self, seconds=WAIT_SECONDS):
+        """Starts it, for one that must fail: its exit code and what it said."""
+        before = len(self.log())
+        self.start()
+        return self.process.wait(seconds), self.log()[before:]
 
     def stop(self):
         """Cleanly; its exit code."""
@@ -103,19 +177,31 @@ class Lake:
             raise Failed(f"walberg run ended with {self.process.returncode}: {self.log()[-4000:]}")
 
     def wait_until(self, holds, what, seconds=WAIT_SECONDS, pause=0.02):
-        deadline = time.monotonic() + seconds
-        while not holds():
+        """The first true value of holds(), while the process runs."""
+        def look():
             if self.process is not None:
                 self.check_running()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"after {seconds} s: {what}; walberg wrote {self.log()[-4000:]}")
-            time.sleep(pause)
+            return holds()
+        try:
+            return wait_until(look, what, seconds, pause)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; walberg wrote {self.log()[-4000:]}") from None
 
     def wait_for(self, lsn, seconds=WAIT_SECONDS):
         """Until the lake has reached the position, which is a number or as PostgreSQL writes it."""
         number = lsn_number(lsn) if isinstance(lsn, str) else lsn
         self.wait_until(lambda: self.position() >= number,
                         f"the lake has not reached {lsn_text(number)}", seconds)
+
+    def wait_live(self, seconds=WAIT_SECONDS):
+        self.wait_until(lambda: self.catalog_rows("SELECT 1 FROM walberg_lake WHERE phase = ?",
+                                                  LAKE_LIVE),
+                        "the initial snapshot is not complete", seconds)
+
+    def wait_state(self, name, state, seconds=WAIT_SECONDS):
+        """Until schema.table is live, paused, ...; the reason that is given then."""
+        self.wait_until(lambda: self.table(name)[0] == state, f"{name} is not {state}", seconds)
+        return self.table(name)[1]
 
     # ---- the catalog -----------------------------------------------------------------------
 
@@ -134,14 +220,29 @@ class Lake:
         finally:
             connection.close()
 
-    def position(self):
-        """As a number; 0 while there is no lake or no first commit."""
+    def catalog_rows(self, statement, *parameters):
+        """None before the catalog is there."""
         try:
             with self.catalog_transaction() as catalog:
-                rows = catalog.execute("SELECT position FROM walberg_lake").fetchall()
+                return catalog.execute(statement, parameters).fetchall()
         except sqlite3.OperationalError:
-            return 0
+            return []
+
+    def position(self):
+        """As a number; 0 while there is no lake or no first commit."""
+        rows = self.catalog_rows("SELECT position FROM walberg_lake")
         return rows[0][0] if rows else 0
+
+    def table(self, name):
+        """The state of schema.table and its reason; (None, None) when the lake has no such row."""
+        rows = self.catalog_rows(
+            "SELECT state, reason FROM walberg_table WHERE table_namespace = ? AND table_name = ?",
+            *name.split(".", 1))
+        return (STATES[rows[0][0]], rows[0][1]) if rows else (None, None)
+
+    def location(self, name):
+        """The path of the table's present metadata file."""
+        return self.metadata_locations()[name].removeprefix("file://")
 
     def metadata_locations(self):
         """{"schema.table": URI of its metadata file}, all of one moment."""
@@ -159,9 +260,9 @@ class Lake:
 class Session:
     """A standing `walberg sql --json`: statements in, rows out."""
 
-    def __init__(self, arguments):
+    def __init__(self, arguments, options=None):
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True)
+                                        stderr=subprocess.STDOUT, text=True, **(options or {}))
         self.count = 0
 
     def sql(self, statement):

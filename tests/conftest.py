@@ -1,0 +1,130 @@
+"""What the tests with real servers share.
+
+A module's tests share one PostgreSQL server; each test has a database and a lake of its own.
+
+    def test_something(database, walberg):
+        database.sql("CREATE TABLE t (id int PRIMARY KEY)")
+        lake = walberg()
+        lake.start()
+        lake.wait_live()
+        database.sql("INSERT INTO t VALUES (1)")
+        database.catch_up(lake)
+
+A module may give POSTGRES, the settings of its server.
+"""
+
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from support import postgres  # noqa: E402
+from support.walberg import Lake, lsn_number  # noqa: E402
+
+IS_LONG = "WALBERG_TEST_LONG" in os.environ
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed:
+        item.has_failed = True
+    return report
+
+
+class Database:
+    """One database of a server.  It has a table public.marker, whose changes show how far a lake
+    has come."""
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        server.sql(f'CREATE DATABASE "{name}"')
+        self.sql("CREATE TABLE public.marker (id int PRIMARY KEY, n bigint NOT NULL)")
+        self.sql("INSERT INTO public.marker VALUES (1, 0)")
+
+    @property
+    def url(self):
+        return self.server.url_of(self.name)
+
+    def sql(self, statement, parameters=None):
+        return self.server.sql(statement, parameters, database=self.name)
+
+    def value(self, statement, parameters=None):
+        return self.server.value(statement, parameters, database=self.name)
+
+    def connect(self, **options):
+        return self.server.connect(self.name, **options)
+
+    def psql(self, file=None, command=None, **variables):
+        return self.server.psql(file, command, database=self.name, **variables)
+
+    def pgbench(self, *arguments, **options):
+        return self.server.pgbench(*arguments, database=self.name, **options)
+
+    def catch_up(self, lake, seconds=60):
+        """Until the lake has everything that is committed now."""
+        here = lsn_number(self.value("SELECT pg_current_wal_insert_lsn()"))
+        self.sql("UPDATE public.marker SET n = n + 1")
+        lake.wait_for(here + 1, seconds)
+
+    def remove(self):
+        server = self.server
+        server.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
+                   " WHERE database = %s AND active", (self.name,))
+        for (slot,) in server.sql("SELECT slot_name FROM pg_replication_slots WHERE database = %s",
+                                  (self.name,)):
+            server.sql("SELECT pg_drop_replication_slot(%s)", (slot,))
+        connection = server.connections.pop(self.name, None)
+        if connection is not None:
+            connection.close()
+        server.sql(f'DROP DATABASE "{self.name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="module")
+def server(request):
+    with postgres.Postgres(getattr(request.module, "POSTGRES", None)) as running:
+        yield running
+
+
+@pytest.fixture
+def database(server, request):
+    made = Database(server, request.node.name[:50])
+    yield made
+    if not getattr(request.node, "has_failed", False) and server.is_running:
+        made.remove()
+
+
+@pytest.fixture
+def walberg(request, database):
+    """Makes lakes of the test's database: walberg(settings=..., url=..., directory=...).  They run
+    as the server's user when the tests run as root."""
+    user = postgres.USER if os.geteuid() == 0 else None
+    made = []
+
+    def make(settings=None, url=None, directory=None):
+        if directory is None:
+            parent = pathlib.Path(tempfile.mkdtemp(prefix="walberg-lake-"))
+            parent.chmod(0o755)
+            if user:
+                shutil.chown(parent, user, user)
+            directory = parent / "lake"
+        made.append(Lake(directory, url or database.url, settings, user))
+        return made[-1]
+
+    yield make
+    for lake in made:
+        crashed = lake.process is not None and lake.process.poll() not in (None, 0, 1, -9)
+        if lake.is_running:
+            lake.kill()
+        if crashed or getattr(request.node, "has_failed", False):
+            print(f"kept the lake's directory: {lake.directory.parent}\n{lake.log()[-3000:]}",
+                  file=sys.stderr)
+        else:
+            shutil.rmtree(lake.directory.parent, ignore_errors=True)
+        assert not crashed, f"walberg ended with {lake.process.returncode}"
