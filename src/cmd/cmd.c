@@ -1,5 +1,6 @@
 #include "cmd/cmd.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 static const struct cmd COMMANDS[] = {
@@ -227,8 +228,11 @@ static int run_command(const struct parsing *parsing)
 {
 	struct error err = { 0 };
 	bool done = parsing->command->run(&parsing->line, &err);
-	if ((fflush(stdout) != 0 || ferror(stdout)) && done)
+	if (fflush(stdout) != 0 && done) {
+		if (errno == EPIPE)
+			return EXIT_ERROR; /* whoever reads has enough */
 		done = error_set_errno(&err, ERROR_LOST, "the output cannot be written");
+	}
 	if (done)
 		return EXIT_DONE;
 	error_print(&err, stderr);

@@ -33,10 +33,12 @@ static bool not_a_name(
 	const struct snapshot_order *order, const struct catalog_view *view, struct error *err)
 {
 	const char *schema = "public";
+	error_set(err, ERROR_SETUP, "\"%s\" is not a table's whole name", order->argument);
+	if (strchr(order->argument, '.') != NULL)
+		return error_hint(err, "Write schema.table, for instance public.orders.");
 	for (size_t i = 0; i < view->table_count; i++)
 		if (strcmp(view->tables[i].name, order->argument) == 0)
 			schema = view->tables[i].namespace_name;
-	error_set(err, ERROR_SETUP, "\"%s\" is not a table's whole name", order->argument);
 	return error_hint(err, "Write schema.table, for instance %s.%s.", schema, order->argument);
 }
 

@@ -58,20 +58,26 @@ static const char *full_name(const struct catalog_table *table, struct arena *ar
 	return arena_format(arena, "%s.%s", table->namespace_name, table->name);
 }
 
+static bool is_new(const struct history *history, size_t commit, size_t table)
+{
+	const int64_t version = *version_of(history, commit, table);
+	return version != 0 && (commit == 0 || *version_of(history, commit - 1, table) != version);
+}
+
+/* For people: only what is new at a position. */
 static void add_commit(struct aligned *aligned, const struct history *history, size_t commit)
 {
 	char position[LSN_TEXT_SIZE], time[SHOW_SIZE];
 	struct arena arena = { 0 };
 	const struct lake_commit *at = &history->view->commits[commit];
 	for (size_t i = 0; i < history->view->table_count; i++) {
-		const int64_t version = *version_of(history, commit, i);
-		if (version == 0)
+		if (!is_new(history, commit, i))
 			continue;
 		const char *cells[] = {
 			lsn_format(at->position, position),
 			show_time(at->timestamp_ms * MICROS_PER_MILLI, time),
 			full_name(&history->view->tables[i], &arena),
-			arena_format(&arena, "%" PRId64, version),
+			arena_format(&arena, "%" PRId64, *version_of(history, commit, i)),
 		};
 		for (size_t k = 0; k < sizeof cells / sizeof *cells; k++)
 			aligned_add(aligned, bytes_of_cstring(cells[k]));
@@ -89,6 +95,8 @@ static void print_aligned(const struct history *history)
 		add_commit(&aligned, history, i);
 	aligned_finish(&aligned);
 	aligned_deinit(&aligned);
+	if (history->view->commit_count > 0)
+		puts("At each position, a table that is not listed has the version listed before.");
 }
 
 static void write_commit(const struct history *history, size_t commit, struct json_writer *writer)

@@ -19,8 +19,10 @@ static const char *const STATES[] = {
 	[TABLE_LEFT_OUT] = "left out",
 };
 
-static const char *state_text(const struct status_table *table)
+static const char *state_text(const struct status *status, const struct status_table *table)
 {
+	if (table->row->state == TABLE_LIVE && status->lake->phase == LAKE_DROPPED)
+		return "kept: not captured any more";
 	if (table->row->state == TABLE_LIVE && table->is_append)
 		return "append: updates and deletes are not seen";
 	if (table->row->state == TABLE_SNAPSHOT)
@@ -110,7 +112,8 @@ static void add_text(struct aligned *aligned, const char *text)
 	aligned_add(aligned, bytes_of_cstring(text));
 }
 
-static void add_table(struct aligned *aligned, const struct status_table *table)
+static void add_table(
+	struct aligned *aligned, const struct status *status, const struct status_table *table)
 {
 	char text[LSN_TEXT_SIZE];
 	struct arena arena = { 0 };
@@ -124,22 +127,30 @@ static void add_table(struct aligned *aligned, const struct status_table *table)
 		add_text(aligned, "");
 	}
 	add_text(aligned, table->position != 0 ? lsn_format(table->position, text) : "");
-	add_text(aligned, state_text(table));
+	add_text(aligned, state_text(status, table));
 	arena_deinit(&arena);
 }
 
-static void print_reasons(const struct status *status, FILE *out)
+/* What brings a table back, where its reason does not say it. */
+static void print_mending(const struct catalog_table *row, FILE *out)
 {
-	for (size_t i = 0; i < status->table_count; i++) {
-		const struct status_table *table = &status->tables[i];
-		const struct catalog_table *row = table->row;
-		if (row->reason[0] != '\0')
-			fprintf(out, "%s.%s is %s: %s\n", row->namespace_name, row->name,
-				state_text(table), row->reason);
-		if (table->trouble != NULL)
-			fprintf(out, "%s.%s cannot be looked at: %s\n", row->namespace_name,
-				row->name, table->trouble);
+	if (row->state == TABLE_PAUSED && strstr(row->reason, "walberg snapshot") == NULL)
+		fprintf(out, " Then run \"walberg snapshot %s.%s\".", row->namespace_name,
+			row->name);
+}
+
+static void print_reason(const struct status *status, const struct status_table *table, FILE *out)
+{
+	const struct catalog_table *row = table->row;
+	if (row->reason[0] != '\0') {
+		fprintf(out, "%s.%s is %s: %s", row->namespace_name, row->name,
+			state_text(status, table), row->reason);
+		print_mending(row, out);
+		fputc('\n', out);
 	}
+	if (table->trouble != NULL)
+		fprintf(out, "%s.%s cannot be looked at: %s\n", row->namespace_name, row->name,
+			table->trouble);
 }
 
 static void print_tables(const struct status *status, FILE *out)
@@ -149,10 +160,11 @@ static void print_tables(const struct status *status, FILE *out)
 	struct aligned aligned;
 	aligned_init(&aligned, out, sizeof NAMES / sizeof *NAMES, NAMES, IS_RIGHT);
 	for (size_t i = 0; i < status->table_count; i++)
-		add_table(&aligned, &status->tables[i]);
+		add_table(&aligned, status, &status->tables[i]);
 	aligned_finish(&aligned);
 	aligned_deinit(&aligned);
-	print_reasons(status, out);
+	for (size_t i = 0; i < status->table_count; i++)
+		print_reason(status, &status->tables[i], out);
 }
 
 void status_print(const struct status *status, FILE *out)

@@ -12,7 +12,8 @@ static const struct configuration the_configuration = { .lake_directory = "/lake
 static const struct catalog_table the_rows[] = {
 	{ "public", "customers", "file:///lake/1", TABLE_LIVE, "", "", 0, 0 },
 	{ "public", "events", "file:///lake/2", TABLE_LIVE, "", "", 0, 0 },
-	{ "public", "orders", "file:///lake/3", TABLE_PAUSED, "a value does not fit", "", 0x50, 0 },
+	{ "public", "orders", "file:///lake/3", TABLE_PAUSED, "A value does not fit.", "", 0x50,
+		0 },
 	{ "public", "visits", "", TABLE_LEFT_OUT, "It is unlogged.", "", 0, 0 },
 };
 
@@ -67,7 +68,8 @@ static void expect(const struct status *status, const char *expected, int line)
 	" public.orders    |    0 |                6 |     0/50 | paused\n"                        \
 	" public.visits    |      |                  |          | left out\n"                      \
 	"(4 rows)\n"                                                                               \
-	"public.orders is paused: a value does not fit\n"                                          \
+	"public.orders is paused: A value does not fit. Then run \"walberg snapshot "              \
+	"public.orders\".\n"                                                                       \
 	"public.visits is left out: It is unlogged.\n"
 
 TEST(a_status_without_process_and_source_says_so)
@@ -145,7 +147,7 @@ TEST(a_status_in_json_is_exact_and_whole)
 		"\"metadata_location\":\"file:///lake/2\"},"
 		"{\"namespace\":\"public\",\"name\":\"orders\",\"state\":\"paused\","
 		"\"is_append\":false,\"rows\":0,\"snapshot_id\":6,\"position\":\"0/50\","
-		"\"metadata_location\":\"file:///lake/3\",\"reason\":\"a value does not fit\"},"
+		"\"metadata_location\":\"file:///lake/3\",\"reason\":\"A value does not fit.\"},"
 		"{\"namespace\":\"public\",\"name\":\"visits\",\"state\":\"left out\","
 		"\"is_append\":false,\"position\":null,\"reason\":\"It is unlogged.\"}]}\n");
 	free(text);

@@ -1,5 +1,9 @@
 #include "engine/check.h"
 
+enum {
+	NUMERIC_OID = 1700
+};
+
 static bool read_everything_again(struct error *err)
 {
 	return error_hint(
@@ -64,18 +68,30 @@ bool check_log(const struct lake *lake, const struct source_state *source, lsn_t
 	return true;
 }
 
-bool check_relation(const struct relation *relation, struct error *why)
+static bool refuse_type(
+	const struct relation *relation, const struct relation_column *column, struct error *why)
 {
-	for (size_t i = 0; i < relation->column_count; i++) {
-		if (relation->columns[i].type.type != VALUE_NONE)
-			continue;
+	if (column->type_oid == NUMERIC_OID) {
 		error_set(why, ERROR_UNSUPPORTED,
-			"column \"%s\" has a type that is not captured (type oid %u)",
-			relation->columns[i].name, relation->columns[i].type_oid);
+			"column \"%s\" is numeric without a precision of at most 38 digits",
+			column->name);
 		return error_hint(why,
-			"Change the column's type, then run \"walberg snapshot %s.%s\".",
+			"Give it one, for instance numeric(38, 10), then run \"walberg snapshot "
+			"%s.%s\".",
 			relation->namespace_name, relation->name);
 	}
+	error_set(why, ERROR_UNSUPPORTED,
+		"column \"%s\" has a type that is not captured (SELECT %u::regtype names it)",
+		column->name, column->type_oid);
+	return error_hint(why, "Change the column's type, then run \"walberg snapshot %s.%s\".",
+		relation->namespace_name, relation->name);
+}
+
+bool check_relation(const struct relation *relation, struct error *why)
+{
+	for (size_t i = 0; i < relation->column_count; i++)
+		if (relation->columns[i].type.type == VALUE_NONE)
+			return refuse_type(relation, &relation->columns[i], why);
 	if (relation->column_count == 0)
 		return error_set(why, ERROR_UNSUPPORTED, "the table has no columns");
 	if (relation->replica_identity != 'i')
