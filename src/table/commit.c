@@ -311,7 +311,7 @@ static bool apply_updates(struct table *table, const struct metadata *base,
 	struct pending *pending = &table->pending;
 	const struct update_options options = {
 		.now_ms = pending->options.timestamp_ms,
-		.base_location = *base_location ? base_location : NULL,
+		.base_location = *table->metadata_location ? base_location : NULL,
 	};
 	struct metadata *metadata;
 	if (!metadata_apply(
@@ -364,7 +364,9 @@ bool table_prepare(struct table *table, const struct table_prepare *options, str
 	pending->makes_version = table_has_delta(table) || *table->metadata_location == '\0';
 	pending->snapshot_id = new_snapshot_id(table);
 	if ((pending->makes_version && !manifests_write(table, err)) ||
-		!publish(table, table->metadata, table->metadata_location, arena, out, err))
+		!publish(table, table->metadata,
+			*table->replaces ? table->replaces : table->metadata_location, arena, out,
+			err))
 		return error_context(
 			err, "preparing a version of table \"%s\"", table_text(table, text));
 	return true;
@@ -439,6 +441,8 @@ bool table_rebase(struct table *table, const char *metadata_location, struct are
 {
 	char text[160];
 	assert(table->pending.is_ready);
+	if (*table->replaces)
+		return publish(table, table->metadata, metadata_location, arena, out, err);
 	struct arena base_arena = { 0 };
 	struct metadata *base;
 	const bool ok = metadata_read(table, metadata_location, &base_arena, &base, err) &&
@@ -480,9 +484,8 @@ static void accept_metadata(struct table *table)
 {
 	struct pending *pending = &table->pending;
 	free(table->metadata_location);
-	const size_t size = strlen(pending->metadata_location) + 1;
-	table->metadata_location =
-		memcpy(memory_allocate(size, 1), pending->metadata_location, size);
+	table->metadata_location = copy_text(pending->metadata_location);
+	*table->replaces = '\0';
 	arena_deinit(&table->metadata_arena);
 	table->metadata = pending->metadata;
 	table->metadata_arena = pending->metadata_arena;

@@ -17,6 +17,7 @@ enum {
 	TIER_ROWS_MIN = 256, /* tier 0 is below FAN_IN times as many */
 	TIERS_MAX = 16,
 	SPARSE_ROWS_MIN = 4 * TIER_ROWS_MIN, /* smaller files are folded soon anyway */
+	DELETES_MAX = 256 * 1024, /* each commit that adds one writes all of them: 10 ms */
 };
 
 static int tier_of(uint64_t rows)
@@ -52,7 +53,9 @@ static bool is_small(const struct table *table, const struct table_file *file)
 static bool is_sparse(const struct table_file *file)
 {
 	const int64_t rows = file->entry.data_file.record_count;
-	return rows >= SPARSE_ROWS_MIN && 3 * (int64_t)file->deleted.set_count > rows;
+	const int64_t deleted = file->deleted.set_count;
+	return rows >= SPARSE_ROWS_MIN &&
+	       (3 * deleted > rows || (deleted > DELETES_MAX && 8 * deleted > rows));
 }
 
 /* One or few new files of this delta are left for a later commit: they were written just now. */
@@ -230,7 +233,8 @@ bool table_fold(struct table *table, uint64_t rows_max,
 	void *context, struct error *err)
 {
 	char text[160];
-	assert(table->append == NULL && !table->pending.is_ready);
+	assert(table->append == NULL);
+	pending_give_up(table);
 	struct plan plan = { .rows_max = rows_max };
 	plan.candidates = memory_allocate(table->file_count, sizeof *plan.candidates);
 	plan.chosen = memory_allocate(table->file_count, sizeof *plan.chosen);

@@ -19,9 +19,8 @@ void history_add(struct history *history, const char *path, int64_t first, int64
 		history->objects = memory_resize(
 			history->objects, history->capacity, sizeof *history->objects);
 	}
-	const size_t size = strlen(path) + 1;
 	history->objects[history->count++] = (struct past_object){
-		.path = memcpy(memory_allocate(size, 1), path, size),
+		.path = copy_text(path),
 		.first_sequence_number = first,
 		.last_sequence_number = last,
 	};

@@ -207,9 +207,8 @@ static bool check_data_file(
 static void group_take_manifest(struct group *group, const struct manifest_file *file)
 {
 	struct group_manifest *manifest = &group->current[file->content];
-	const size_t size = strlen(file->manifest_path) + 1;
 	manifest->is_there = true;
-	manifest->uri = memcpy(memory_allocate(size, 1), file->manifest_path, size);
+	manifest->uri = copy_text(file->manifest_path);
 	manifest->file = *file;
 	manifest->file.manifest_path = manifest->uri;
 	manifest->file.key_metadata = (struct bytes){ 0 };
@@ -467,8 +466,44 @@ bool table_load(struct world *world, struct store *store, const struct table_opt
 		return false;
 	}
 	free(table->metadata_location);
-	const size_t size = strlen(metadata_location) + 1;
-	table->metadata_location = memcpy(memory_allocate(size, 1), metadata_location, size);
+	table->metadata_location = copy_text(metadata_location);
 	*out = table;
+	return true;
+}
+
+/* --- replace --- */
+
+/* Best effort: what cannot be read is found as an orphan later. */
+static void find_replaced(struct table *table, const char *location)
+{
+	struct arena arena = { 0 };
+	struct history names = { 0 };
+	struct metadata *metadata;
+	struct error err;
+	if (metadata_read(table, location, &arena, &metadata, &err)) {
+		for (size_t i = 0; i < metadata->metadata_log_count; i++)
+			history_add(&names,
+				store_path(table->store, metadata->metadata_log[i].metadata_file),
+				0, 0);
+		if (!history_read(table, metadata, NULL, &names, &err))
+			history_join(&names);
+	}
+	for (size_t i = 0; i < names.count; i++) {
+		if (strncmp(names.objects[i].path, table->folder, strlen(table->folder)) == 0)
+			history_add(&table->past, names.objects[i].path, 0, 0);
+	}
+	history_deinit(&names);
+	arena_deinit(&arena);
+}
+
+bool table_replace(struct world *world, struct store *store, const struct table_options *options,
+	const struct relation *relation, const char *metadata_location, struct table **out,
+	struct error *err)
+{
+	if (!table_create(world, store, options, relation, out, err))
+		return false;
+	free((*out)->replaces);
+	(*out)->replaces = copy_text(metadata_location);
+	find_replaced(*out, metadata_location);
 	return true;
 }

@@ -160,13 +160,6 @@ static void group_plan(struct table *table, struct group *group)
 
 /* --- objects --- */
 
-static char *copy_uri(struct table *table, const char *path)
-{
-	const char *uri = store_uri(table->store, path, &table->pending.arena);
-	const size_t size = strlen(uri) + 1;
-	return memcpy(memory_allocate(size, 1), uri, size);
-}
-
 static void manifest_write(struct table *table, struct group_manifest *manifest,
 	enum manifest_content content, const char *path)
 {
@@ -181,7 +174,7 @@ static void manifest_write(struct table *table, struct group_manifest *manifest,
 	struct buffer bytes = { 0 };
 	manifest_encode(&options, manifest->entries, manifest->entry_count, &bytes);
 	manifest->is_there = true;
-	manifest->uri = copy_uri(table, path);
+	manifest->uri = copy_text(store_uri(table->store, path, &table->pending.arena));
 	manifest->file = (struct manifest_file){
 		.manifest_path = manifest->uri,
 		.manifest_length = (int64_t)bytes.size,

@@ -59,9 +59,7 @@ const char *table_add_written(struct table *table, const char *path)
 		table->written = memory_resize(
 			table->written, table->written_capacity, sizeof *table->written);
 	}
-	const size_t size = strlen(path) + 1;
-	char *copy = memcpy(memory_allocate(size, 1), path, size);
-	return table->written[table->written_count++] = copy;
+	return table->written[table->written_count++] = copy_text(path);
 }
 
 const char *table_new_path(struct table *table, const char *format, ...)
@@ -95,7 +93,7 @@ static void fill_columns(struct table *table)
 	}
 }
 
-static char *copy_text(const char *text)
+char *copy_text(const char *text)
 {
 	const size_t size = strlen(text) + 1;
 	return memcpy(memory_allocate(size, 1), text, size);
@@ -112,6 +110,7 @@ struct table *table_new(struct world *world, struct store *store,
 	table->relation = relation;
 	fill_columns(table);
 	table->metadata_location = copy_text("");
+	table->replaces = copy_text("");
 
 	struct arena arena = { 0 };
 	struct buffer schema = { 0 };
@@ -213,6 +212,7 @@ void table_close(struct table *table)
 	free(table->written);
 	arena_deinit(&table->metadata_arena);
 	free(table->metadata_location);
+	free(table->replaces);
 	free(table->schema_json);
 	free(table->columns);
 	free(table->folder);
@@ -275,8 +275,9 @@ bool table_has_delta(const struct table *table)
 void table_delete(struct table *table, uint32_t id, uint32_t position)
 {
 	struct table_file *file = table_find_file(table, id);
-	assert(file && !file->is_dropped && !table->pending.is_ready);
+	assert(file && !file->is_dropped);
 	assert(position < file->entry.data_file.record_count);
+	pending_give_up(table);
 	const bool was_live = bitmap_set(&file->deleted, position);
 	assert(was_live);
 	file->deletes_changed = true;
@@ -286,7 +287,8 @@ void table_delete(struct table *table, uint32_t id, uint32_t position)
 
 void table_truncate(struct table *table)
 {
-	assert(table->append == NULL && !table->pending.is_ready);
+	assert(table->append == NULL);
+	pending_give_up(table);
 	for (size_t i = 0; i < table->file_count; i++)
 		table->files[i]->is_dropped = true;
 	table->row_count = 0;

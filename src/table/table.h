@@ -38,6 +38,15 @@ bool table_create(struct world *world, struct store *store, const struct table_o
 	const struct relation *relation, struct table **out, struct error *err) MUST_CHECK;
 
 /*
+ * A new table in the place of the one at metadata_location, which table_load() refuses because its
+ * columns or rows are not walberg's any more.  The first commit swaps the catalog's pointer from
+ * there, whatever it is by then; what the old table named in this table's folder becomes removals.
+ */
+bool table_replace(struct world *world, struct store *store, const struct table_options *options,
+	const struct relation *relation, const char *metadata_location, struct table **out,
+	struct error *err) MUST_CHECK;
+
+/*
  * Reads metadata, manifests of all versions (to know which objects are still named), and the
  * deleted positions of the current one.  UNSUPPORTED when the schema is not the relation's;
  * CONFLICT when the current version is not walberg's and has other rows than walberg's newest.
@@ -128,13 +137,12 @@ bool table_can_expire(const struct table *table, int64_t expire_before_ms);
  * are expired and no version is made, except that a new table gets its first, which records its
  * position, even without rows; when there is nothing to do, metadata_location is base_location.
  *
- * After a failure it may be called again, and the delta may grow before that.  Between a success
- * and table_accept() only table_rebase(), or another table_prepare(), with other options perhaps,
- * may come: what was written for the first answer is then given up.
+ * It may be called again, with other options perhaps, and the delta may grow before that: what was
+ * written for the first answer is then given up.
  */
 struct table_prepared {
 	const char *metadata_location;
-	const char *base_location; /* "" for a new table */
+	const char *base_location; /* what the catalog must still have; "" for a new table */
 	int64_t snapshot_id;       /* of the new version; 0 when none was made */
 	size_t removal_count;
 	const struct removal *removals;

@@ -225,6 +225,7 @@ struct table {
 	struct arena metadata_arena;
 	struct metadata *metadata; /* of the current version; of a new table an empty one */
 	char *metadata_location;   /* "" of a new table */
+	char *replaces;            /* of a new table: the location that it swaps, or "" */
 	struct history past;       /* joined */
 	struct history loose;      /* manifests of the current version in no group */
 
@@ -270,6 +271,14 @@ struct table *table_new(struct world *world, struct store *store,
 /* Every object that the current version names, joined; sequence numbers are 0. */
 void table_current_names(const struct table *table, struct history *out);
 void pending_reset(struct table *table); /* nothing is prepared; what was written stays listed */
+char *copy_text(const char *text);
+
+/* The delta changes: what was prepared of it does not count. */
+static inline void pending_give_up(struct table *table)
+{
+	if (table->pending.is_ready)
+		pending_reset(table);
+}
 
 /* --- rows in and out of files --- */
 

@@ -160,6 +160,9 @@ TEST(a_commit_prepared_twice_leaves_nothing_of_the_first)
 	fixture_commit(&fixture, FOREVER);
 	fixture_delete(&fixture, 100);
 	CHECK_OK(fixture_prepare(&fixture, FOREVER), &fixture.err);
+	CHECK_OK(fixture_prepare(&fixture, FOREVER), &fixture.err);
+	fixture_delete(&fixture, 10);
+	fixture_write(&fixture, 10);
 	fixture_commit(&fixture, FOREVER);
 	check_all(&fixture);
 	fixture_close(&fixture);
@@ -270,6 +273,7 @@ TEST(random_changes_are_the_same_on_a_disk)
 	struct error err;
 	CHECK_OK(store_local_open(world_posix(), test_directory(), &store, &err), &err);
 	fixture_open(&fixture, store, test_seed());
+	fixture.options.parallel_puts = fixture.table->options.parallel_puts = 4;
 	for (int i = 0; i < 8; i++)
 		random_step(&fixture);
 	fixture_close(&fixture);
@@ -571,6 +575,36 @@ TEST(a_table_with_other_columns_is_not_loaded)
 	CHECK(!table_load(fixture.world, fixture.store, &fixture.options, &other, location,
 		&fixture.table, &fixture.err));
 	CHECK_EQUAL(fixture.err.kind, ERROR_UNSUPPORTED);
+	fixture_close(&fixture);
+}
+
+TEST(a_table_that_cannot_be_loaded_is_replaced_and_its_objects_are_removed)
+{
+	struct fixture fixture;
+	fixture_open(&fixture, memory(), 1);
+	for (int i = 0; i < 3; i++) {
+		fixture_write(&fixture, 1000);
+		fixture_delete(&fixture, 100);
+		fixture_commit(&fixture, FOREVER);
+	}
+	const char *location =
+		arena_copy_cstring(&fixture.arena, table_metadata_location(fixture.table));
+	table_close(fixture.table);
+	for (size_t i = 0; i < fixture.now.count; i++)
+		fixture.now.rows[i].is_live = false;
+	CHECK_OK(table_replace(fixture.world, fixture.store, &fixture.options, &fixture_relation,
+			 location, &fixture.table, &fixture.err),
+		&fixture.err);
+	CHECK_TEXT(table_metadata_location(fixture.table), "");
+	fixture_append(&fixture, 2, 500);
+	CHECK_OK(fixture_prepare(&fixture, FOREVER), &fixture.err);
+	CHECK_TEXT(fixture.prepared.base_location, location);
+	fixture_accept(&fixture);
+	check_all(&fixture);
+	fixture_write(&fixture, 10);
+	fixture_commit(&fixture, FOREVER);
+	fixture_reload(&fixture);
+	check_all(&fixture);
 	fixture_close(&fixture);
 }
 

@@ -156,7 +156,8 @@ bool output_finish(struct output *output, struct error *err)
 bool table_write(struct table *table, const struct batch *batch, const uint32_t *rows,
 	size_t row_count, struct error *err)
 {
-	assert(table->append == NULL && !table->pending.is_ready);
+	assert(table->append == NULL);
+	pending_give_up(table);
 	if ((rows ? row_count : batch->row_count) == 0)
 		return true;
 	struct output *output;
@@ -175,7 +176,7 @@ bool table_write(struct table *table, const struct batch *batch, const uint32_t 
 bool table_append(struct table *table, const struct batch *batch, uint32_t *file,
 	uint32_t *position, struct error *err)
 {
-	assert(!table->pending.is_ready);
+	pending_give_up(table);
 	if (table->append == NULL && !output_open(table, &table->append, err))
 		return false;
 	struct output *output = table->append;
