@@ -69,21 +69,46 @@ static bool open_table(struct apply *apply, struct apply_table *table,
 	       rows_build_index(table, err);
 }
 
-bool apply_add(struct apply *apply, const struct relation *relation, const char *metadata_location,
-	lsn_t floor, struct apply_table **out, struct error *err)
+static struct apply_table *new_table(
+	const struct apply *apply, const struct relation *relation, lsn_t floor)
 {
 	struct apply_table *table = memory_allocate(1, sizeof *table);
 	table->rows = rows_open(apply->options.world, relation);
 	table->relation = rows_relation(table->rows);
 	table->floor = floor;
-	if (!open_table(apply, table, metadata_location, err)) {
+	return table;
+}
+
+static bool add(struct apply *apply, struct apply_table *table, bool is_open,
+	struct apply_table **out, struct error *err)
+{
+	if (!is_open) {
+		error_context(err, "opening table \"%s.%s\"", table->relation->namespace_name,
+			table->relation->name);
 		table_free(table);
-		return error_context(
-			err, "opening table \"%s.%s\"", relation->namespace_name, relation->name);
+		return false;
 	}
 	list_push(apply, table);
 	*out = table;
 	return true;
+}
+
+bool apply_add(struct apply *apply, const struct relation *relation, const char *metadata_location,
+	lsn_t floor, struct apply_table **out, struct error *err)
+{
+	struct apply_table *table = new_table(apply, relation, floor);
+	return add(apply, table, open_table(apply, table, metadata_location, err), out, err);
+}
+
+bool apply_replace(struct apply *apply, const struct relation *relation,
+	const char *metadata_location, struct apply_table **out, struct error *err)
+{
+	const struct apply_options *options = &apply->options;
+	struct apply_table *table = new_table(apply, relation, 0);
+	return add(apply, table,
+		table_replace(options->world, options->store, &options->table, table->relation,
+			metadata_location, &table->table, err),
+		out, err);
 }
 
 void apply_move(struct apply *to, struct apply *from, struct apply_table *table)

@@ -61,6 +61,10 @@ void apply_close(struct apply *apply); /* also NULL; its tables too */
 bool apply_add(struct apply *apply, const struct relation *relation, const char *metadata_location,
 	lsn_t floor, struct apply_table **out, struct error *err) MUST_CHECK;
 
+/* Add a new, empty table in the place of the one at metadata_location: table_replace(). */
+bool apply_replace(struct apply *apply, const struct relation *relation,
+	const char *metadata_location, struct apply_table **out, struct error *err) MUST_CHECK;
+
 /* Take a table from another apply of the same log: what that one applied to it is in its floor. */
 void apply_move(struct apply *to, struct apply *from, struct apply_table *table);
 

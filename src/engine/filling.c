@@ -20,15 +20,14 @@ static void hint_snapshot(const struct relation *relation, struct error *why)
 bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
 	struct apply_table **out, struct error *err)
 {
-	if (location[0] != '\0') {
-		if (apply_add(apply, relation, location, 0, out, err)) {
-			apply_truncate(*out);
-			return true;
-		}
-		if (!apply_concerns_table(err->kind))
-			return false;
+	if (location[0] == '\0')
+		return apply_add(apply, relation, "", 0, out, err);
+	if (apply_add(apply, relation, location, 0, out, err)) {
+		apply_truncate(*out);
+		return true;
 	}
-	return apply_add(apply, relation, "", 0, out, err);
+	return apply_concerns_table(err->kind) &&
+	       apply_replace(apply, relation, location, out, err);
 }
 
 bool filling_read_table(struct apply *apply, struct apply_table *table,
