@@ -134,9 +134,11 @@ static void add_table(
 /* What brings a table back, where its reason does not say it. */
 static void print_mending(const struct catalog_table *row, FILE *out)
 {
-	if (row->state == TABLE_PAUSED && strstr(row->reason, "walberg snapshot") == NULL)
-		fprintf(out, " Then run \"walberg snapshot %s.%s\".", row->namespace_name,
-			row->name);
+	if (row->state != TABLE_PAUSED || strstr(row->reason, "walberg snapshot") != NULL)
+		return;
+	if (row->reason[strlen(row->reason) - 1] != '.')
+		fputc('.', out);
+	fprintf(out, " \"walberg snapshot %s.%s\" brings it back.", row->namespace_name, row->name);
 }
 
 static void print_reason(const struct status *status, const struct status_table *table, FILE *out)

@@ -68,8 +68,8 @@ static void expect(const struct status *status, const char *expected, int line)
 	" public.orders    |    0 |                6 |     0/50 | paused\n"                        \
 	" public.visits    |      |                  |          | left out\n"                      \
 	"(4 rows)\n"                                                                               \
-	"public.orders is paused: A value does not fit. Then run \"walberg snapshot "              \
-	"public.orders\".\n"                                                                       \
+	"public.orders is paused: A value does not fit. \"walberg snapshot public.orders\" "       \
+	"brings it back.\n"                                                                        \
 	"public.visits is left out: It is unlogged.\n"
 
 TEST(a_status_without_process_and_source_says_so)

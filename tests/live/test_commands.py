@@ -208,6 +208,21 @@ def test_a_paused_table_comes_back_by_snapshot(desk):
         {"id": 1, "value": "2.25"}, {"id": 2, "value": "3.00"}]
 
 
+def test_a_table_of_another_shape_comes_back_by_snapshot(desk):
+    desk.start()
+    desk.server.sql("ALTER TABLE customers ADD COLUMN note text DEFAULT 'x'")
+    desk.server.sql("INSERT INTO customers VALUES (3, 'Eve', 'new')")
+    desk.wait_until(lambda: desk.table("customers")["state"] == "paused")
+    assert "it had 2 columns and has 3" in desk.table("customers")["reason"]
+    assert len(desk.rows("SELECT * FROM customers")) == 2
+    desk.ok("snapshot", "public.customers")
+    desk.server.sql("UPDATE customers SET note = 'y' WHERE id = 1")
+    desk.wait_until(lambda: desk.rows("SELECT * FROM customers ORDER BY id") == [
+        {"id": 1, "name": "张三", "note": "y"}, {"id": 2, "name": "Bob", "note": "x"},
+        {"id": 3, "name": "Eve", "note": "new"}])
+    assert desk.table("customers")["state"] == "live"
+
+
 def test_snapshot_knows_names(desk):
     desk.start()
     url = ["--set", f"source.url={desk.server.url}"]

@@ -5,6 +5,7 @@
 enum {
 	SLOT_NAME_SIZE_MAX = 63 - 9, /* NAMEDATALEN less the suffix of a temporary slot */
 	MICROS_PER_MILLI = 1000,
+	VERSION_MIN = 140000, /* of pgoutput's protocol 2 */
 	REPLY_INTERVAL_MAX = 10 * 1000000,
 	REPLY_INTERVAL_MIN = 50 * MICROS_PER_MILLI,
 	REPLIES_PER_TIMEOUT = 3,
@@ -87,6 +88,11 @@ static bool check_facts(
 	const struct postgres_source *source, const struct server_facts *facts, struct error *err)
 {
 	const char *slot = source->options.slot_name;
+	const int version = postgres_server_version(source->control);
+	if (version < VERSION_MIN) {
+		error_set(err, ERROR_UNSUPPORTED, "the server is PostgreSQL %d", version / 10000);
+		return error_hint(err, "PostgreSQL 14 and later can stream what walberg reads.");
+	}
 	if (facts->is_standby) {
 		error_set(err, ERROR_UNSUPPORTED, "the server is a standby");
 		return error_hint(err, "Let source.url name the primary server.");
