@@ -140,7 +140,7 @@ class Postgres:
         return self
 
     def __exit__(self, kind, value, traceback):
-        if kind is None:
+        if kind is None or not issubclass(kind, Exception):  # done, or interrupted
             self.remove()
             return
         if self.is_running:
@@ -217,6 +217,7 @@ class Postgres:
 
 
 def main(command):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Postgres() as server:
         environment = dict(os.environ, WALBERG_TEST_POSTGRES=server.url)
         return subprocess.run(command, env=environment, check=False).returncode

@@ -673,6 +673,24 @@ TEST(a_slot_in_use_is_busy_and_a_missing_one_is_an_operators_matter)
 	finish(&f);
 }
 
+TEST(a_dropped_publication_ends_the_stream_with_a_hint)
+{
+	struct fixture f;
+	begin(&f, "");
+	RUN(&f, "CREATE TABLE t (a int PRIMARY KEY)");
+	start(&f, make_slot(&f));
+	RUN(&f, arena_format(&f.arena, "DROP PUBLICATION %s", f.name));
+	RUN(&f, "INSERT INTO t VALUES (1)");
+	struct source_message message;
+	struct error err = { 0 };
+	for (int i = 0; i < 50 && source_receive(f.source, SECOND / 10, &message, &err); i++)
+		;
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK(strstr(err.text, f.name) != NULL);
+	CHECK(strstr(err.hint, "walberg snapshot --all") != NULL);
+	finish(&f);
+}
+
 TEST(a_connection_that_the_server_ends_is_lost)
 {
 	struct fixture f;
