@@ -38,7 +38,10 @@ void fixture_open(struct fixture *fixture, struct store *store, uint64_t seed)
 		.random = seed,
 		.world = world_posix(),
 		.store = store,
-		.options = { 1, 256 * 1024, 10000, "test-lake" },
+		.options = { .zstd_level = 1,
+			.file_size_target_bytes = 256 * 1024,
+			.row_group_rows = 10000,
+			.lake_id = "test-lake" },
 		.time_ms = 1700000000000,
 		.position = 100,
 	};
