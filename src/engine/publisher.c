@@ -190,6 +190,19 @@ void publisher_begin_at(struct publisher *publisher, lsn_t lsn, micros_t at)
 	publisher->apply = open_apply(publisher, &(struct apply_position){ .lsn = lsn, .at = at });
 }
 
+/* I2: somebody may have set the table back to a version that is walberg's, but not its last. */
+static bool check_position(struct publisher_table *table, struct error *err)
+{
+	const lsn_t position = table_position(table->open->table);
+	char is[LSN_TEXT_SIZE], was[LSN_TEXT_SIZE];
+	if (position == table->row.position)
+		return true;
+	return error_set(err, ERROR_CONFLICT,
+		"the current version of \"%s.%s\" has the source's rows at %s, not at %s",
+		table->row.namespace_name, table->row.name, lsn_format(position, is),
+		lsn_format(table->row.position, was));
+}
+
 static bool open_live(struct publisher *publisher, struct publisher_table *table, struct error *err)
 {
 	struct arena arena = { 0 };
@@ -199,9 +212,15 @@ static bool open_live(struct publisher *publisher, struct publisher_table *table
 		    apply_add(publisher->apply, &relation, table->row.metadata_location,
 			    table->row.position, &table->open, err);
 	arena_deinit(&arena);
-	if (done)
-		table->row.metadata_location = table_metadata_location(table->open->table);
-	return done;
+	if (!done)
+		return false;
+	if (!check_position(table, err)) {
+		apply_remove(publisher->apply, table->open);
+		table->open = NULL;
+		return false;
+	}
+	table->row.metadata_location = table_metadata_location(table->open->table);
+	return true;
 }
 
 static bool open_tables(
