@@ -126,9 +126,6 @@ static bool prepare_table(struct commit *commit, struct change *change, struct e
 	bool is_version = makes_version(table);
 	if (!table_prepare(table->open->table, &options, &commit->arena, &change->prepared, err))
 		return false;
-	/* A table whose rows do not fit its old Iceberg table begins a new one in its place. */
-	if (change->prepared.base_location[0] == '\0')
-		change->prepared.base_location = table->row.metadata_location;
 	change->row.metadata_location = change->prepared.metadata_location;
 	if (is_version) {
 		change->row.state = TABLE_LIVE;
