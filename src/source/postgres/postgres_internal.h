@@ -17,7 +17,6 @@ struct postgres_stream {
 	lsn_t confirmed_lsn;     /* what the server may be told: the slot's own, then receipts */
 	micros_t reply_interval; /* a status update at least so often */
 	int64_t replied_at;      /* monotonic */
-	bool is_busy;            /* messages came at the last look */
 	unsigned unclocked;      /* messages since the clock was read */
 };
 

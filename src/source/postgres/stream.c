@@ -7,7 +7,6 @@
 
 enum {
 	MESSAGES_PER_CLOCK = 64, /* the clock is read once in so many messages */
-	GATHER_TIME = 100,       /* microseconds: less than fills the socket's buffer */
 };
 
 /* 2000-01-01, where PostgreSQL's clock begins, in microseconds since 1970. */
@@ -233,25 +232,15 @@ static bool take_bytes(struct postgres_source *source, struct error *err)
 	return stream_ended(source, err);
 }
 
-/*
- * Waits for bytes, but not beyond the deadline nor the next status update.  The server sends every
- * message by itself; while they come one upon the other, a receiver that wakes up for each of them
- * takes a good part of the sender's time, so it lets some gather instead.
- */
+/* Waits for bytes, but not beyond the deadline nor the next status update. */
 static bool wait_for_bytes(
 	struct postgres_source *source, int64_t now, int64_t deadline, struct error *err)
 {
 	struct postgres_stream *stream = &source->stream;
 	const int64_t reply_at = stream->replied_at + stream->reply_interval;
 	const int64_t until = reply_at < deadline ? reply_at : deadline;
-	const int64_t left = until > now ? until - now : 0;
-	if (stream->is_busy && left > GATHER_TIME) {
-		stream->is_busy = false; /* unless bytes did come meanwhile */
-		world_sleep(source->world, GATHER_TIME);
-		return true;
-	}
 	bool is_readable;
-	return postgres_wait(stream->walsender, left, &is_readable, err);
+	return postgres_wait(stream->walsender, until > now ? until - now : 0, &is_readable, err);
 }
 
 bool postgres_source_receive(
@@ -274,10 +263,8 @@ bool postgres_source_receive(
 	for (;;) {
 		if (!take_bytes(source, err) || !poll_message(source, out, &is_one, err))
 			return false;
-		if (is_one) {
-			stream->is_busy = true;
+		if (is_one)
 			return true;
-		}
 		if (!wait_for_bytes(source, now, deadline, err))
 			return false;
 		now = world_monotonic(source->world);
