@@ -51,6 +51,12 @@ def _bits(column, width):
     return pyarrow.array(texts, pyarrow.string())
 
 
+def _plain(column):
+    """Without an exponent, whatever the scale."""
+    texts = [None if value is None else f"{value:f}" for value in column.to_pylist()]
+    return pyarrow.array(texts, pyarrow.string())
+
+
 def _timestamp(column, zone):
     plain = column.cast(pyarrow.timestamp("us"))
     return compute.strftime(plain, format="%Y-%m-%dT%H:%M:%S" + ("Z" if zone else ""))
@@ -77,8 +83,9 @@ def _canonical(column):
         return _text(column.cast(pyarrow.string()))
     if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
         return _hex(column)
-    if (types.is_integer(kind) or types.is_decimal(kind) or types.is_date32(kind)
-            or types.is_time64(kind)):
+    if types.is_decimal(kind):
+        return _plain(column)
+    if types.is_integer(kind) or types.is_date32(kind) or types.is_time64(kind):
         return column.cast(pyarrow.string())
     raise TypeError(f"no canonical form of {kind}")
 

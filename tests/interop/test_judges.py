@@ -16,14 +16,15 @@ from support.postgres import Postgres
 SOURCE = r"""
 CREATE TABLE every_type (id int PRIMARY KEY, b boolean, s smallint, l bigint, f real,
     d double precision, n numeric(12, 3), t text, day date, clock time, at timestamp,
-    zoned timestamptz, u uuid, bin bytea);
+    zoned timestamptz, u uuid, bin bytea,
+    small numeric(20, 19));
 INSERT INTO every_type VALUES
     (1, true, -5, 9223372036854775807, 3.14, -0.0, 123456789.5, E'tab\t, \\ and \n\u738b',
      '0001-01-01', '23:59:59.999999', '9999-12-31 23:59:59.123456', '2026-03-01 10:00:00+02',
-     '6f1c2d3e-0000-4000-8000-00000000abcd', '\x00ff'),
+     '6f1c2d3e-0000-4000-8000-00000000abcd', '\x00ff', 1e-19),
     (2, false, 0, -1, 'NaN', 'Infinity', -0.001, '', '2026-11-26', '00:00', '1969-12-31 23:59:59.5',
-     '1970-01-01 00:00+00', 'ffffffff-ffff-ffff-ffff-ffffffffffff', ''),
-    (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+     '1970-01-01 00:00+00', 'ffffffff-ffff-ffff-ffff-ffffffffffff', '', -0.0000001),
+    (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 """
 
 
@@ -51,7 +52,8 @@ def arrow_rows(connection):
         ("l", pyarrow.int64()), ("f", pyarrow.float32()), ("d", pyarrow.float64()),
         ("n", pyarrow.decimal128(12, 3)), ("t", pyarrow.string()), ("day", pyarrow.date32()),
         ("clock", pyarrow.time64("us")), ("at", pyarrow.timestamp("us")),
-        ("zoned", pyarrow.timestamp("us", "UTC")), ("u", pyarrow.uuid()), ("bin", pyarrow.binary())])
+        ("zoned", pyarrow.timestamp("us", "UTC")), ("u", pyarrow.uuid()), ("bin", pyarrow.binary()),
+        ("small", pyarrow.decimal128(20, 19))])
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM every_type")
         columns = list(zip(*cursor.fetchall()))

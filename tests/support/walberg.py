@@ -18,6 +18,7 @@ import json
 import mmap
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -74,6 +75,22 @@ def lsn_number(text):
 
 def lsn_text(number):
     return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
+
+
+@contextlib.contextmanager
+def acting_as(user):
+    """Files are made as the user, not as root: SQLite's readers make some, which others open."""
+    if user is None:
+        yield
+        return
+    entry = pwd.getpwnam(user)
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        os.setegid(os.getgid())
 
 
 class Failed(RuntimeError):
@@ -212,13 +229,14 @@ class Lake:
     @contextlib.contextmanager
     def catalog_transaction(self):
         """A cursor that sees the catalog at one moment."""
-        connection = sqlite3.connect(f"file:{self.catalog}?mode=ro", uri=True, timeout=30,
-                                     isolation_level=None)
-        try:
-            connection.execute("BEGIN")
-            yield connection
-        finally:
-            connection.close()
+        with acting_as(self.user):
+            connection = sqlite3.connect(f"file:{self.catalog}?mode=ro", uri=True, timeout=30,
+                                         isolation_level=None)
+            try:
+                connection.execute("BEGIN")
+                yield connection
+            finally:
+                connection.close()
 
     def catalog_rows(self, statement, *parameters):
         """None before the catalog is there."""
