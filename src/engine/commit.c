@@ -283,7 +283,7 @@ static bool rebase(struct commit *commit, size_t index, bool *gave_up, struct er
 static bool swap(struct commit *commit, bool *gave_up, struct error *err)
 {
 	struct publisher *publisher = commit->publisher;
-	int busy = 0, rebases = 0;
+	int tries = 0, rebases = 0;
 	while (true) {
 		struct catalog_commit request = catalog_request_of(commit);
 		size_t conflict = SIZE_MAX;
@@ -296,15 +296,16 @@ static bool swap(struct commit *commit, bool *gave_up, struct error *err)
 			if (found == LOOK_OTHER)
 				return error_set(err, ERROR_CONFLICT,
 					"another writer committed to the lake");
-			if (found == LOOK_FAILED)
+			if (found == LOOK_FAILED || tries++ >= TRIES_MAX)
 				return false;
+			world_sleep(publisher->options.world, TRY_AFTER);
 		} else if (err->kind == ERROR_CONFLICT && conflict != SIZE_MAX &&
 			   rebases++ < REBASES_MAX) {
 			if (!rebase(commit, conflict, gave_up, err))
 				return false;
 			if (*gave_up)
 				return true;
-		} else if (err->kind == ERROR_BUSY && busy++ < TRIES_MAX) {
+		} else if (err->kind == ERROR_BUSY && tries++ < TRIES_MAX) {
 			world_sleep(publisher->options.world, TRY_AFTER);
 		} else {
 			return false;
