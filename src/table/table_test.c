@@ -608,7 +608,8 @@ TEST(manifests_in_somebody_elses_arrangement_are_arranged_again)
 	CHECK_EQUAL(fixture.table->loose.count, 1);
 	fixture_reload(&fixture); /* finds the places of the rows, too */
 	fixture_check_rows(&fixture);
-	fixture_delete(&fixture, 10);
+	while (!table_has_delta(fixture.table)) /* one row: of one of the two groups */
+		fixture_delete(&fixture, 1);
 	fixture_commit(&fixture, FOREVER);
 	fixture_check_rows(&fixture);
 	fixture_commit(&fixture, 0);
