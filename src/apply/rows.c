@@ -16,6 +16,8 @@
 enum {
 	/* Rows of a COPY are handed to the table in batches of this many bytes. */
 	COPY_BATCH_BYTES = 4 * 1024 * 1024,
+	/* Keys whose memory is fetched before it is needed (key_index.h). */
+	KEYS_AHEAD = 10,
 };
 
 struct apply_rows {
@@ -242,6 +244,16 @@ static struct key old_key(const struct apply_rows *rows)
 	return key_of(&rows->key, rows->key_columns, rows->key_count, 0, rows->seed);
 }
 
+/* Of a row in a loop over all rows: the memory of a later one's place is on its way meanwhile. */
+static struct key key_in_turn(
+	const struct apply_rows *rows, const struct batch *batch, const size_t *columns, size_t row)
+{
+	if (row + KEYS_AHEAD < batch->row_count)
+		key_index_prefetch(rows->index,
+			key_of(batch, columns, rows->key_count, row + KEYS_AHEAD, rows->seed));
+	return key_of(batch, columns, rows->key_count, row, rows->seed);
+}
+
 /* The key is there, its row stands elsewhere now. */
 static void move_place(struct apply_rows *rows, struct key key, struct key_place place)
 {
@@ -389,8 +401,7 @@ static bool follow(void *context, const struct table_rows *moved, struct error *
 	(void)err;
 	struct apply_rows *rows = context;
 	for (size_t row = 0; rows->index != NULL && row < moved->batch->row_count; row++) {
-		struct key key =
-			key_of(moved->batch, rows->key_columns, rows->key_count, row, rows->seed);
+		struct key key = key_in_turn(rows, moved->batch, rows->key_columns, row);
 		move_place(rows, key, (struct key_place){ moved->file, moved->positions[row] });
 	}
 	return true;
@@ -412,8 +423,7 @@ static bool put_found(void *context, const struct table_rows *found, struct erro
 	const struct rebuild *rebuild = context;
 	struct apply_rows *rows = rebuild->rows;
 	for (size_t row = 0; row < found->batch->row_count; row++) {
-		struct key key =
-			key_of(found->batch, rebuild->places, rows->key_count, row, rows->seed);
+		struct key key = key_in_turn(rows, found->batch, rebuild->places, row);
 		struct key_place before;
 		if (key_index_put(rows->index, key,
 			    (struct key_place){ found->file, found->positions[row] }, &before))
@@ -453,7 +463,8 @@ static bool write_copied(struct apply_table *table, struct error *err)
 		return false;
 	for (size_t row = 0; rows->index != NULL && row < rows->waiting.row_count; row++) {
 		struct key_place before, here = { place.file, place.row + (uint32_t)row };
-		if (!key_index_put(rows->index, waiting_key(rows, row), here, &before))
+		struct key key = key_in_turn(rows, &rows->waiting, rows->key_columns, row);
+		if (!key_index_put(rows->index, key, here, &before))
 			continue;
 		error_set(err, ERROR_CORRUPT, "the source sent two rows with one key");
 		return fault(table, &rows->waiting, row, err);
