@@ -84,6 +84,10 @@ static bool tell(void *context, const struct relation *relation, uint64_t rows)
 	const micros_t now = world_monotonic(world_posix());
 	if (process_activity(progress->process)->copied_rows > rows || progress->began_at == 0) {
 		progress->began_at = now;
+		if (progress->watches) {
+			fputs("\r\033[K", stderr); /* the bar of the table before */
+			progress->next_at = now + BAR_INTERVAL;
+		}
 		process_say(progress->process, "reading %s.%s", relation->namespace_name,
 			relation->name);
 		logline_info("reading a table", LOG_TEXT("namespace", relation->namespace_name),
@@ -178,6 +182,7 @@ static bool begin_lake(struct run *run, struct source *source, struct error *err
 		.watches = run->watches,
 	};
 	const struct filling_progress telling = run_progress_of(&progress);
+	process_say(run->process, "making publications and slot");
 	bool done = filling_begin_lake(run->publisher, source, open_new_log, run, &telling, err);
 	if (run->watches)
 		fputs("\r\033[K", stderr);
