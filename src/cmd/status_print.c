@@ -69,7 +69,9 @@ static void print_process(const struct status *status, FILE *out)
 	fputc('\n', out);
 	if (process->is_log_full)
 		fputs("          nothing is read from the source: the log has reached "
-		      "log.size_limit\n",
+		      "log.size_limit,\n          and waits for the tables; a transaction larger "
+		      "than "
+		      "that never fits\n",
 			out);
 }
 

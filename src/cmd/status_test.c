@@ -111,7 +111,8 @@ TEST(a_status_shows_what_the_process_and_the_source_do)
 	expect(&status,
 		"lake      0a1b2c3d in /lake, at 0/100 (2024-01-31 09:08:05.123 UTC)\n"
 		"process   4711, for 5 min: running\n"
-		"          nothing is read from the source: the log has reached log.size_limit\n"
+		"          nothing is read from the source: the log has reached log.size_limit,\n"
+		"          and waits for the tables; a transaction larger than that never fits\n"
 		"source    PostgreSQL 15, at 0/600\n"
 		"slot      walberg_0a1b2c3d, confirmed 0/200, restarts at 0/80, holds back 1.4 kB "
 		"of WAL\n"

@@ -358,8 +358,7 @@ static void accept(struct commit *commit)
 	arena_reset(&publisher->removal_arena);
 }
 
-/* Before the oldest position that anything still has to read from. */
-static bool release_log(struct publisher *publisher, struct error *err)
+bool publisher_release_log(struct publisher *publisher, struct error *err)
 {
 	if (publisher->log == NULL)
 		return true;
@@ -402,5 +401,5 @@ bool publisher_commit(struct publisher *publisher, struct error *err)
 		if (!try_commit(publisher, &gave_up, err))
 			return error_context(err, "committing the lake");
 	}
-	return release_log(publisher, err);
+	return publisher_release_log(publisher, err);
 }

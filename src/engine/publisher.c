@@ -276,6 +276,7 @@ bool publisher_open(
 {
 	struct publisher *publisher = memory_allocate(1, sizeof *publisher);
 	publisher->options = *options;
+	publisher->log_due_at = world_monotonic(options->world) + QUIET_INTERVAL;
 	struct arena arena = { 0 };
 	struct catalog_view view;
 	bool done = catalog_load(options->catalog, &arena, &view, err);
@@ -339,6 +340,12 @@ static bool has_quiet_news(const struct publisher *publisher)
 	       publisher->done_count > 0;
 }
 
+/* Records that say nothing (a new connection) must not keep the log from being released. */
+static bool has_log_news(const struct publisher *publisher)
+{
+	return apply_position(publisher->apply)->resume > publisher->lake.log_position;
+}
+
 static bool is_due(const struct publisher *publisher)
 {
 	const micros_t now = world_monotonic(publisher->options.world);
@@ -348,7 +355,8 @@ static bool is_due(const struct publisher *publisher)
 		return now >= publisher->delta_due_at ||
 		       apply_pending_bytes(publisher->apply) >=
 			       publisher->options.pending_bytes_max / 2;
-	return now >= publisher->quiet_due_at && has_quiet_news(publisher);
+	return (now >= publisher->quiet_due_at && has_quiet_news(publisher)) ||
+	       (now >= publisher->log_due_at && has_log_news(publisher));
 }
 
 static void set_pace(struct publisher *publisher, micros_t began_at)
@@ -359,7 +367,7 @@ static void set_pace(struct publisher *publisher, micros_t began_at)
 	publisher->delta_due_at = began_at + (stretched > publisher->options.commit_interval
 							     ? stretched
 							     : publisher->options.commit_interval);
-	publisher->quiet_due_at = began_at + QUIET_INTERVAL;
+	publisher->quiet_due_at = publisher->log_due_at = began_at + QUIET_INTERVAL;
 }
 
 static void log_commit(const struct publisher *publisher, micros_t took)
@@ -386,7 +394,8 @@ bool publisher_step(struct publisher *publisher, struct error *err)
 		log_commit(publisher, world_monotonic(publisher->options.world) - began_at);
 	}
 	if (world_monotonic(publisher->options.world) >= publisher->retention_due_at) {
-		if (!retention_remove_due(publisher, err))
+		/* A log at its limit may have ended a segment since the last commit. */
+		if (!publisher_release_log(publisher, err) || !retention_remove_due(publisher, err))
 			return false;
 		publisher->retention_due_at =
 			world_monotonic(publisher->options.world) + QUIET_INTERVAL / 10;
@@ -403,6 +412,8 @@ micros_t publisher_idle_time(const struct publisher *publisher)
 		at = publisher->delta_due_at;
 	if (has_quiet_news(publisher) && publisher->quiet_due_at < at)
 		at = publisher->quiet_due_at;
+	if (has_log_news(publisher) && publisher->log_due_at < at)
+		at = publisher->log_due_at;
 	return at > now ? at - now : 0;
 }
 

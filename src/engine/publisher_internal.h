@@ -29,6 +29,7 @@ struct publisher {
 
 	micros_t delta_due_at; /* monotonic; of a commit with rows */
 	micros_t quiet_due_at; /* of one with nothing but a position or removals */
+	micros_t log_due_at;   /* of one that only lets the log go */
 	micros_t retention_due_at;
 };
 
@@ -37,6 +38,8 @@ void publisher_add_removal(struct publisher *publisher, const char *path, micros
 
 /* commit.c */
 int64_t history_cutoff(const struct publisher *publisher, int64_t now_ms, bool adds_one);
+/* Before the oldest position that anything still has to read from; the log may be missing. */
+bool publisher_release_log(struct publisher *publisher, struct error *err) MUST_CHECK;
 
 /* retention.c: objects of the lake's tables that no version names and no removal knows. */
 bool retention_find_orphans(struct publisher *publisher, struct error *err) MUST_CHECK;

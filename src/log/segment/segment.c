@@ -161,15 +161,33 @@ static bool check_limits(
 		return true;
 	error_set(err, ERROR_LIMIT, "the log in \"%s\" has reached its limit of %" PRIu64 " bytes",
 		log->directory, log->size_limit_bytes);
-	return error_hint(err, "The lake's tables are behind: it goes on when they have caught up; "
-			       "or raise log.size_limit.");
+	return error_hint(err, "It goes on when the lake's tables have caught up. A transaction "
+			       "larger than the limit never fits: raise log.size_limit.");
+}
+
+/*
+ * The last segment is never released: one that the limit finds is ended early, so that the log can
+ * shrink below the limit, however the two sizes stand to each other.
+ */
+static bool end_full_segment(struct segment_log *log, struct error *err)
+{
+	if (appended_end(log) <= log->head.first + SEGMENT_HEAD_SIZE)
+		return true;
+	return flush(log, err) && begin_segment(log, err) && flush(log, err) &&
+	       sync_written(log, err);
 }
 
 static bool segment_append(struct log *base, const struct log_record *record, struct error *err)
 {
 	struct segment_log *log = segment_log_of(base);
-	if (!check_broken(log, err) || !check_limits(log, record, err))
+	if (!check_broken(log, err))
 		return false;
+	if (!check_limits(log, record, err)) {
+		struct error failure;
+		if (err->kind == ERROR_LIMIT && !end_full_segment(log, &failure))
+			*err = failure;
+		return false;
+	}
 	if (log->buffer.size >= log->flush_size_bytes && !flush(log, err))
 		return false;
 	if (log->group_offset == NO_GROUP && !begin_group(log, err))

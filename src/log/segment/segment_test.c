@@ -282,9 +282,9 @@ TEST(log_release_removes_whole_segments_and_never_the_last)
 	log_close(log);
 }
 
-TEST(log_at_its_limit_goes_on_after_a_release)
+static void check_limit(uint64_t segment_size_bytes)
 {
-	struct segment_options options = options_of(2000);
+	struct segment_options options = options_of(segment_size_bytes);
 	options.size_limit_bytes = 20000;
 	struct log *log = open_with(&options);
 	struct error err;
@@ -299,9 +299,48 @@ TEST(log_at_its_limit_goes_on_after_a_release)
 	CHECK(strstr(err.hint, "log.size_limit") != NULL);
 	CHECK(log_size_bytes(log) <= 20000 + SEGMENT_HEAD_SIZE && log_size_bytes(log) > 19000);
 	CHECK_EQUAL(sync_log(log), n - 1);
-	CHECK_OK(log_release(log, log_end(log), &err), &err);
+	CHECK(!log_append(log, &record, &err)); /* as often as it is tried */
+	CHECK(log_size_bytes(log) <= 20000 + SEGMENT_HEAD_SIZE);
+	const log_position_t released = log_end(log);
+	CHECK_OK(log_release(log, released, &err), &err);
 	CHECK_OK(log_append(log, &record, &err), &err);
 	CHECK_EQUAL(sync_log(log), n);
+	log_close(log);
+
+	options.confirmed_lsn = n;
+	options.needed = released;
+	log = open_with(&options);
+	CHECK_EQUAL(log_end_lsn(log), n);
+	log_close(log);
+}
+
+TEST(log_at_its_limit_goes_on_after_a_release)
+{
+	check_limit(2000);
+}
+
+TEST(log_whose_only_segment_is_at_the_limit_goes_on_after_a_release)
+{
+	check_limit(1 << 20);
+}
+
+TEST(log_beyond_a_limit_that_was_lowered_goes_on_after_a_release)
+{
+	struct segment_options options = options_of(1 << 20);
+	struct log *log = open_with(&options);
+	struct error err;
+	append_groups(log, 1, 100, 10);
+	const log_position_t end = log_end(log);
+	log_close(log);
+
+	options.size_limit_bytes = 1000;
+	log = open_with(&options);
+	const struct log_record record = { .kind = LOG_START };
+	CHECK(!log_append(log, &record, &err));
+	CHECK_EQUAL(err.kind, ERROR_LIMIT);
+	CHECK_OK(log_release(log, end, &err), &err);
+	CHECK_OK(log_append(log, &record, &err), &err);
+	CHECK_EQUAL(sync_log(log), 100);
 	log_close(log);
 }
 
