@@ -1,0 +1,134 @@
+#include "engine/configuration.h"
+
+#include "base/test.h"
+
+#include <unistd.h>
+
+struct loading {
+	struct arena arena;
+	struct configuration_arguments arguments;
+	char **environment; /* NULL: empty */
+	struct configuration configuration;
+	struct error err;
+};
+
+static bool load(struct loading *loading)
+{
+	extern char **environ;
+	char *empty[] = { NULL }, **kept = environ;
+	loading->err = (struct error){ 0 };
+	environ = loading->environment != NULL ? loading->environment : empty;
+	const bool done = configuration_load(
+		&loading->arguments, &loading->arena, &loading->configuration, &loading->err);
+	environ = kept;
+	return done;
+}
+
+static const char *write_file(struct loading *loading, const char *name, const char *text)
+{
+	const char *path = arena_format(&loading->arena, "%s/%s", test_directory(), name);
+	FILE *file = fopen(path, "w");
+	CHECK(file != NULL);
+	CHECK(fputs(text, file) >= 0);
+	CHECK_EQUAL(fclose(file), 0);
+	return path;
+}
+
+TEST(a_connection_string_is_enough)
+{
+	struct loading loading = { .arguments = { .url = "postgresql://me@host/shop" } };
+	CHECK_OK(load(&loading), &loading.err);
+	const struct configuration *is = &loading.configuration;
+	char here[4096];
+	CHECK(getcwd(here, sizeof here) != NULL);
+	const char *lake = arena_format(&loading.arena, "%s/lake", here);
+	CHECK_TEXT(is->source_url, "postgresql://me@host/shop");
+	CHECK_TEXT(is->lake_directory, lake);
+	CHECK_TEXT(is->lake_warehouse, arena_format(&loading.arena, "%s/warehouse", lake));
+	CHECK_TEXT(is->lake_catalog, arena_format(&loading.arena, "sqlite:%s/catalog.db", lake));
+	CHECK_TEXT(is->log_directory, arena_format(&loading.arena, "%s/log", lake));
+	CHECK_EQUAL(is->lake_commit_interval, 400 * 1000);
+	CHECK_EQUAL(is->source_tables.count, 1);
+	CHECK_TEXT(is->source_tables.items[0], "*.*");
+	arena_deinit(&loading.arena);
+}
+
+TEST(arguments_come_before_the_file)
+{
+	struct loading loading = { 0 };
+	static const char *const SET[] = { "log.size_limit=2MB" };
+	loading.arguments = (struct configuration_arguments){
+		.file = write_file(&loading, "walberg.yaml",
+			"source:\n  url: postgresql://file/shop\n  tables: [public.*, app.orders]\n"
+			"lake:\n  directory: /from/file\n  catalog: sqlite:/elsewhere/c.db\n"
+			"log:\n  size_limit: 1GB\n  segment_size: 1MB\n"),
+		.lake = "/from/argument",
+		.assignments = SET,
+		.assignment_count = 1,
+	};
+	CHECK_OK(load(&loading), &loading.err);
+	const struct configuration *is = &loading.configuration;
+	CHECK_TEXT(is->source_url, "postgresql://file/shop");
+	CHECK_EQUAL(is->source_tables.count, 2);
+	CHECK_TEXT(is->source_tables.items[1], "app.orders");
+	CHECK_TEXT(is->lake_directory, "/from/argument");
+	CHECK_TEXT(is->log_directory, "/from/argument/log");
+	CHECK_EQUAL(is->log_size_limit, 2 * 1024 * 1024);
+	CHECK_EQUAL(is->log_segment_size, 1024 * 1024);
+	const char *path;
+	CHECK_OK(configuration_catalog_path(is, &path, &loading.err), &loading.err);
+	CHECK_TEXT(path, "/elsewhere/c.db");
+	arena_deinit(&loading.arena);
+}
+
+static void check_refused(struct loading *loading, const char *text)
+{
+	CHECK(!load(loading));
+	CHECK_EQUAL(loading->err.kind, ERROR_SETUP);
+	if (strstr(loading->err.text, text) == NULL)
+		test_fail(__FILE__, __LINE__, "\"%s\", not \"%s\"", loading->err.text, text);
+	arena_deinit(&loading->arena);
+}
+
+TEST(a_mistake_in_the_configuration_is_told)
+{
+	static const char *const UNKNOWN[] = { "lake.comit_interval=1s" };
+	static const char *const LOW[] = { "lake.commit_interval=1ms" };
+	struct loading loading = { 0 };
+	loading.arguments.file = "/no/such/file.yaml";
+	check_refused(&loading, "/no/such/file.yaml");
+	loading = (struct loading){ 0 };
+	loading.arguments.assignments = UNKNOWN;
+	loading.arguments.assignment_count = 1;
+	CHECK(!load(&loading));
+	CHECK(strstr(loading.err.hint, "lake.commit_interval") != NULL);
+	check_refused(&loading, "comit_interval");
+	loading.arguments.assignments = LOW;
+	check_refused(&loading, "lake.commit_interval");
+	loading = (struct loading){ 0 };
+	loading.arguments.file = write_file(&loading, "bad.yaml", "lake: [\n");
+	check_refused(&loading, "bad.yaml");
+}
+
+TEST(a_catalog_of_another_kind_is_refused)
+{
+	static const char *const SET[] = { "lake.catalog=rest:http://host" };
+	struct loading loading = { .arguments = { .assignments = SET, .assignment_count = 1 } };
+	const char *path;
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK(!configuration_catalog_path(&loading.configuration, &path, &loading.err));
+	CHECK_EQUAL(loading.err.kind, ERROR_UNSUPPORTED);
+	CHECK(strstr(loading.err.hint, "sqlite:PATH") != NULL);
+	arena_deinit(&loading.arena);
+}
+
+TEST(the_urls_of_other_stacks_are_understood)
+{
+	char url[] = "POSTGRES_URL=jdbc:postgresql://host:5432/shop", user[] = "POSTGRES_USER=me";
+	char *environment[] = { url, user, NULL };
+	struct loading loading = { .environment = environment };
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(loading.configuration.source_url, "postgresql://host:5432/shop");
+	CHECK_TEXT(loading.configuration.source_user, "me");
+	arena_deinit(&loading.arena);
+}
