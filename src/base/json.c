@@ -118,16 +118,6 @@ bool json_read_int(const json_t *object, const char *key, int64_t *out, struct e
 	return true;
 }
 
-bool json_read_int_or(
-	const json_t *object, const char *key, int64_t absent, int64_t *out, struct error *err)
-{
-	json_t *member;
-	if (!find_member(object, key, JSON_INTEGER, &member, err))
-		return false;
-	*out = member ? json_integer_value(member) : absent;
-	return true;
-}
-
 bool json_read_bool_or(
 	const json_t *object, const char *key, bool absent, bool *out, struct error *err)
 {
@@ -138,25 +128,9 @@ bool json_read_bool_or(
 	return true;
 }
 
-bool json_read_object(const json_t *object, const char *key, json_t **out, struct error *err)
-{
-	return require_member(object, key, JSON_OBJECT, out, err);
-}
-
 bool json_read_array(const json_t *object, const char *key, json_t **out, struct error *err)
 {
 	return require_member(object, key, JSON_ARRAY, out, err);
-}
-
-bool json_read_object_or_null(
-	const json_t *object, const char *key, json_t **out, struct error *err)
-{
-	return find_member(object, key, JSON_OBJECT, out, err);
-}
-
-bool json_read_array_or_null(const json_t *object, const char *key, json_t **out, struct error *err)
-{
-	return find_member(object, key, JSON_ARRAY, out, err);
 }
 
 /* Puts what stands before a value. */

@@ -33,18 +33,9 @@ bool json_read_text_or(const json_t *object, const char *key, const char *absent
 	struct error *err) MUST_CHECK;
 bool json_read_int(
 	const json_t *object, const char *key, int64_t *out, struct error *err) MUST_CHECK;
-bool json_read_int_or(const json_t *object, const char *key, int64_t absent, int64_t *out,
-	struct error *err) MUST_CHECK;
 bool json_read_bool_or(const json_t *object, const char *key, bool absent, bool *out,
 	struct error *err) MUST_CHECK;
-bool json_read_object(
-	const json_t *object, const char *key, json_t **out, struct error *err) MUST_CHECK;
 bool json_read_array(
-	const json_t *object, const char *key, json_t **out, struct error *err) MUST_CHECK;
-/* NULL when absent or null. */
-bool json_read_object_or_null(
-	const json_t *object, const char *key, json_t **out, struct error *err) MUST_CHECK;
-bool json_read_array_or_null(
 	const json_t *object, const char *key, json_t **out, struct error *err) MUST_CHECK;
 
 struct json_writer {

@@ -84,13 +84,3 @@ void *map_remove(struct map *map, uint64_t key)
 	}
 	return old;
 }
-
-const struct map_entry *map_next(const struct map *map, size_t *at)
-{
-	while (*at < map->capacity) {
-		const struct map_entry *entry = &map->entries[(*at)++];
-		if (entry->value != NULL)
-			return entry;
-	}
-	return NULL;
-}

@@ -2,7 +2,7 @@
  * map.h: from a 64-bit number to a pointer, by open addressing.
  *
  * A zeroed struct map is an empty one.  The pointers are the caller's.  Any key is allowed; a NULL
- * value is not.  map_put() and map_remove() end an iteration.
+ * value is not.
  */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
@@ -24,8 +24,5 @@ void map_deinit(struct map *map);                          /* the map is empty a
 void *map_get(const struct map *map, uint64_t key);        /* or NULL */
 void *map_put(struct map *map, uint64_t key, void *value); /* what was there, or NULL */
 void *map_remove(struct map *map, uint64_t key);           /* what was there, or NULL */
-
-/* Walks the entries in no order: start with *at = 0; NULL at the end. */
-const struct map_entry *map_next(const struct map *map, size_t *at);
 
 #endif

@@ -217,15 +217,6 @@ const struct schema *metadata_find_schema(const struct metadata *metadata, int32
 	return NULL;
 }
 
-const struct snapshot *metadata_snapshot_at(const struct metadata *metadata, int64_t timestamp_ms)
-{
-	for (size_t i = metadata->snapshot_log_count; i > 0; i--)
-		if (metadata->snapshot_log[i - 1].timestamp_ms <= timestamp_ms)
-			return metadata_find_snapshot(
-				metadata, metadata->snapshot_log[i - 1].snapshot_id);
-	return NULL;
-}
-
 const struct snapshot *metadata_walberg_snapshot(const struct metadata *metadata)
 {
 	const struct snapshot *snapshot = metadata->current_snapshot;

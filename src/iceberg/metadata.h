@@ -141,9 +141,6 @@ const struct snapshot_ref *metadata_find_ref(const struct metadata *metadata, co
 const char *metadata_property(const struct metadata *metadata, const char *key); /* or NULL */
 const struct schema *metadata_find_schema(const struct metadata *metadata, int32_t schema_id);
 
-/* The version that was current at a time, by the snapshot-log; NULL when the log is younger. */
-const struct snapshot *metadata_snapshot_at(const struct metadata *metadata, int64_t timestamp_ms);
-
 /*
  * walberg's newest snapshot in the ancestry of the current one (I2): its position is the table's.
  * NULL when there is none.

@@ -206,9 +206,6 @@ TEST(decoded_table_metadata_have_the_values_of_the_file)
 	CHECK_EQUAL(snapshot_summary_count(metadata->current_snapshot, "total-records"), 16);
 	CHECK_EQUAL(snapshot_summary_count(metadata->current_snapshot, "engine-name"), 0);
 	CHECK_TEXT(metadata_property(metadata, "write.format.default"), "PARQUET");
-	CHECK_EQUAL(
-		metadata_snapshot_at(metadata, 1777893287383)->snapshot_id, 9085912707585491401);
-	CHECK(metadata_snapshot_at(metadata, 1777893277709) == NULL);
 	CHECK(metadata_walberg_snapshot(metadata) == NULL);
 	CHECK_EQUAL(metadata->current_schema->field_count, 2);
 	CHECK_EQUAL(metadata->current_schema->fields[1].type.type, VALUE_INT);

@@ -5,10 +5,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum {
-	SCHEMA_SIZE_MAX = 16 * 1024 * 1024
-};
-
 static bool can_identify(const struct relation_column *column)
 {
 	return column->is_required && column->type.type != VALUE_FLOAT &&
@@ -175,17 +171,6 @@ bool schema_decode(json_t *json, struct arena *arena, struct schema *out, struct
 	return !members.failed;
 }
 
-bool schema_decode_text(
-	struct bytes text, struct arena *arena, struct schema *out, struct error *err)
-{
-	json_t *json;
-	if (!json_parse(text, SCHEMA_SIZE_MAX, &json, err))
-		return error_context(err, "reading a schema");
-	bool done = schema_decode(json, arena, out, err);
-	json_decref(json);
-	return done;
-}
-
 struct schema *schema_copy(const struct schema *schema, struct arena *arena)
 {
 	struct schema *copy = arena_copy(arena, schema, sizeof *schema);
@@ -211,14 +196,6 @@ int32_t schema_field_id_max(const struct schema *schema)
 		if (schema->fields[i].id > max)
 			max = schema->fields[i].id;
 	return max;
-}
-
-const struct schema_field *schema_find_field(const struct schema *schema, int32_t id)
-{
-	for (size_t i = 0; i < schema->field_count; i++)
-		if (schema->fields[i].id == id)
-			return &schema->fields[i];
-	return NULL;
 }
 
 static bool texts_equal(const char *a, const char *b)

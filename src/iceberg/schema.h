@@ -45,13 +45,8 @@ void schema_encode(const struct schema *schema, struct buffer *out);
 bool schema_decode(
 	json_t *json, struct arena *arena, struct schema *out, struct error *err) MUST_CHECK;
 
-/* As schema_decode, from text. */
-bool schema_decode_text(
-	struct bytes text, struct arena *arena, struct schema *out, struct error *err) MUST_CHECK;
-
 struct schema *schema_copy(const struct schema *schema, struct arena *arena);
 int32_t schema_field_id_max(const struct schema *schema); /* 0 when it has no fields */
-const struct schema_field *schema_find_field(const struct schema *schema, int32_t id); /* or NULL */
 
 /* Same fields and identifiers, whatever the schema ids. */
 bool schema_equal(const struct schema *a, const struct schema *b);

@@ -1,10 +1,10 @@
 /*
- * update.h: changes of a table's metadata, and the conditions under which they hold.
+ * update.h: changes of a table's metadata.
  *
- * Spec: Iceberg REST catalog, TableUpdate and TableRequirement.  Pure: metadata_apply() makes a new
- * metadata on top of base, keeping what Java's reader insists on: the last snapshot-log entry is
- * the current snapshot, the log is cut where a snapshot is gone, main's ref and the current
- * snapshot are one, sequence numbers and times do not go back.
+ * Spec: Iceberg REST catalog, TableUpdate.  Pure: metadata_apply() makes a new metadata on top of
+ * base, keeping what Java's reader insists on: the last snapshot-log entry is the current snapshot,
+ * the log is cut where a snapshot is gone, main's ref and the current snapshot are one, sequence
+ * numbers and times do not go back.
  */
 #ifndef ICEBERG_UPDATE_H
 #define ICEBERG_UPDATE_H
@@ -66,23 +66,5 @@ struct update_options {
 bool metadata_apply(const struct metadata *base, const struct update *updates, size_t update_count,
 	const struct update_options *options, struct arena *arena, struct metadata **out,
 	struct error *err) MUST_CHECK;
-
-enum requirement_kind {
-	REQUIRE_CREATE = 1,      /* there is no such table */
-	REQUIRE_TABLE_UUID,      /* it is still the same table */
-	REQUIRE_REF_SNAPSHOT_ID, /* a branch or tag stands where it stood */
-};
-
-struct requirement {
-	enum requirement_kind kind;
-	const char *uuid;
-	const char *ref_name;
-	bool has_snapshot_id; /* false: the ref must not exist */
-	int64_t snapshot_id;
-};
-
-/* base is NULL when there is no such table.  CONFLICT names the first that does not hold. */
-bool requirements_check(const struct metadata *base, const struct requirement *requirements,
-	size_t requirement_count, struct error *err) MUST_CHECK;
 
 #endif

@@ -338,30 +338,3 @@ TEST(an_ancestry_that_runs_in_a_circle_has_an_end)
 	CHECK(metadata_walberg_snapshot(metadata) == NULL);
 	arena_deinit(&arena);
 }
-
-TEST(requirements_hold_or_are_a_conflict)
-{
-	struct arena arena = { 0 };
-	struct error err = { 0 };
-	struct metadata *metadata = commits(2, &arena);
-	struct requirement create = { .kind = REQUIRE_CREATE };
-	CHECK_OK(requirements_check(NULL, &create, 1, &err), &err);
-	CHECK(!requirements_check(metadata, &create, 1, &err));
-	CHECK_EQUAL(err.kind, ERROR_CONFLICT);
-	struct requirement same[] = {
-		{ .kind = REQUIRE_TABLE_UUID, .uuid = "9c12d441-03fe-4693-9a96-a0705ddf69c1" },
-		{ .kind = REQUIRE_REF_SNAPSHOT_ID,
-			.ref_name = REF_MAIN,
-			.has_snapshot_id = true,
-			.snapshot_id = 2 },
-		{ .kind = REQUIRE_REF_SNAPSHOT_ID, .ref_name = "other" },
-	};
-	CHECK_OK(requirements_check(metadata, same, 3, &err), &err);
-	CHECK(!requirements_check(NULL, same, 1, &err));
-	same[1].snapshot_id = 1;
-	CHECK(!requirements_check(metadata, same, 3, &err));
-	same[1].has_snapshot_id = false;
-	CHECK(!requirements_check(metadata, same, 3, &err));
-	CHECK_EQUAL(err.kind, ERROR_CONFLICT);
-	arena_deinit(&arena);
-}

@@ -56,12 +56,6 @@ void compressor_close(struct compressor *compressor)
 	free(compressor);
 }
 
-size_t compressor_memory(const struct compressor *compressor)
-{
-	return ZSTD_sizeof_CCtx(compressor->context) + compressor->frames[0].capacity +
-	       compressor->frames[1].capacity;
-}
-
 static void compress(struct compressor *compressor, enum compression compression, struct bytes data,
 	struct buffer *out)
 {

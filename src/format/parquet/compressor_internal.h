@@ -22,7 +22,6 @@ struct compressor;
 
 struct compressor *compressor_open(int level);
 void compressor_close(struct compressor *compressor); /* NULL too */
-size_t compressor_memory(const struct compressor *compressor);
 
 /* The frame of data, valid until the next call. */
 struct bytes compressor_run(

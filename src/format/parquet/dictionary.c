@@ -156,10 +156,3 @@ unsigned dictionary_bit_width(const struct dictionary *dictionary)
 		bit_width++;
 	return bit_width;
 }
-
-size_t dictionary_memory(const struct dictionary *dictionary)
-{
-	return dictionary->plain.capacity +
-	       dictionary->slot_count *
-		       (sizeof *dictionary->slots + sizeof *dictionary->entries / 2);
-}

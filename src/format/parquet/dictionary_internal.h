@@ -47,6 +47,4 @@ static inline struct bytes dictionary_plain(const struct dictionary *dictionary,
 /* Bits of the greatest index, at least 1. */
 unsigned dictionary_bit_width(const struct dictionary *dictionary);
 
-size_t dictionary_memory(const struct dictionary *dictionary); /* bytes */
-
 #endif

@@ -547,9 +547,3 @@ size_t encoder_size(const struct encoder *encoder)
 	return encoder->pages.size + encoder->indices.size + encoder->plain.size +
 	       encoder->dictionary.plain.size;
 }
-
-size_t encoder_memory(const struct encoder *encoder)
-{
-	return encoder->levels.capacity + encoder->plain.capacity + encoder->indices.capacity +
-	       encoder->pages.capacity + dictionary_memory(&encoder->dictionary);
-}

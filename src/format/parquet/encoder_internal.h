@@ -93,7 +93,6 @@ void encoder_begin_chunk(struct encoder *encoder);
 /* A value of fixed size (not boolean) in the batch's form, as it lies in the file. */
 void encoder_plain_value(const struct encoder *encoder, struct bytes value, uint8_t out[16]);
 
-size_t encoder_size(const struct encoder *encoder);   /* of the chunk so far, bytes */
-size_t encoder_memory(const struct encoder *encoder); /* bytes held */
+size_t encoder_size(const struct encoder *encoder); /* of the chunk so far, bytes */
 
 #endif

@@ -364,12 +364,6 @@ bool parquet_reader_key_value(
 	return false;
 }
 
-bool parquet_reader_has_column(const struct parquet_reader *reader, size_t column)
-{
-	assert(column < reader->column_count);
-	return reader->columns[column].is_found;
-}
-
 /* ---- bounds ---- */
 
 /* Statistics mean something only in the order that the footer declares. */

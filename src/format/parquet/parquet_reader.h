@@ -51,9 +51,6 @@ uint64_t parquet_reader_row_group_rows(const struct parquet_reader *reader, size
 bool parquet_reader_key_value(
 	const struct parquet_reader *reader, const char *key, struct bytes *out);
 
-/* Whether the file itself holds the expected column (if not, it reads as NULL). */
-bool parquet_reader_has_column(const struct parquet_reader *reader, size_t column);
-
 /*
  * The least and greatest value of an expected column in a row group, in the batch's form (width
  * bytes, or the text); false when the file does not say.  NULL and NaN may occur beside them.  The

@@ -442,14 +442,6 @@ uint64_t parquet_writer_size(const struct parquet_writer *writer)
 	return size;
 }
 
-size_t parquet_writer_memory(const struct parquet_writer *writer)
-{
-	size_t size = writer->arena.used_bytes + compressor_memory(writer->scratch.compressor);
-	for (size_t i = 0; i < writer->column_count; i++)
-		size += encoder_memory(&writer->encoders[i]);
-	return size;
-}
-
 /* ---- finish ---- */
 
 static struct thrift_list footer_schema(struct parquet_writer *writer)

@@ -78,7 +78,6 @@ bool parquet_writer_write(struct parquet_writer *writer, const struct batch *bat
 /* Of all rows so far, for the decision to start the next file. */
 uint64_t parquet_writer_row_count(const struct parquet_writer *writer);
 uint64_t parquet_writer_size(const struct parquet_writer *writer); /* bytes, about */
-size_t parquet_writer_memory(const struct parquet_writer *writer); /* bytes held */
 
 /* Write what is left and the footer; *out lives in arena.  Nothing but close may follow. */
 bool parquet_writer_finish(struct parquet_writer *writer, struct arena *arena,

@@ -13,7 +13,7 @@ enum {
 
 #define MICROS_1970_TO_2000 INT64_C(946684800000000)
 
-const char *pgoutput_kind_name(uint8_t kind)
+static const char *kind_name(uint8_t kind)
 {
 	switch (kind) {
 	case PGOUTPUT_BEGIN:
@@ -279,7 +279,7 @@ bool pgoutput_decode(struct bytes body, bool in_stream, struct arena *message_ar
 	memset(out, 0, sizeof *out);
 	struct reader in = reader_of(body);
 	const uint8_t kind = read_u8(&in);
-	const char *name = pgoutput_kind_name(kind);
+	const char *name = kind_name(kind);
 	if (in.failed)
 		return error_set(err, ERROR_CORRUPT, "a pgoutput message is empty");
 	if (strcmp(name, "unknown") == 0)

@@ -151,9 +151,6 @@ struct pgoutput_message {
 bool pgoutput_decode(struct bytes body, bool in_stream, struct arena *message_arena,
 	struct pgoutput_message *out, struct error *err) MUST_CHECK;
 
-/* "Insert", "Stream Start"; "unknown" for other bytes. */
-const char *pgoutput_kind_name(uint8_t kind);
-
 /* What a log must know of a message; fields that the kind does not have are 0. */
 struct pgoutput_peek {
 	uint8_t kind;
