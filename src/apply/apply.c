@@ -130,13 +130,7 @@ size_t apply_table_count(const struct apply *apply)
 	return apply->table_count;
 }
 
-struct apply_table *apply_table_at(const struct apply *apply, size_t index)
-{
-	assert(index < apply->table_count);
-	return apply->tables[index];
-}
-
-struct apply_table *apply_find_oid(const struct apply *apply, uint32_t oid)
+static struct apply_table *find_table(const struct apply *apply, uint32_t oid)
 {
 	for (size_t i = 0; i < apply->table_count; i++)
 		if (apply->tables[i]->relation->oid == oid)
@@ -150,9 +144,9 @@ bool apply_concerns_table(enum error_kind kind)
 	       kind == ERROR_CORRUPT;
 }
 
-void apply_fail(struct apply *apply, struct apply_table *table, const struct error *why)
+/* The first reason stays. */
+static void give_up(struct apply_table *table, const struct error *why)
 {
-	(void)apply;
 	assert(why->kind != ERROR_NONE);
 	if (table->failure.kind == ERROR_NONE)
 		table->failure = *why;
@@ -206,7 +200,7 @@ bool apply_flush(struct apply *apply, struct error *err)
 			continue;
 		if (!apply_concerns_table(err->kind))
 			return false;
-		apply_fail(apply, table, err);
+		give_up(table, err);
 	}
 	return true;
 }
@@ -216,16 +210,13 @@ void apply_truncate(struct apply_table *table)
 	rows_truncate(table);
 }
 
-bool apply_copy(
-	struct apply *apply, struct apply_table *table, struct bytes chunk, struct error *err)
+bool apply_copy(struct apply_table *table, struct bytes chunk, struct error *err)
 {
-	(void)apply;
 	return rows_copy(table, chunk, err);
 }
 
-bool apply_copy_end(struct apply *apply, struct apply_table *table, lsn_t floor, struct error *err)
+bool apply_copy_end(struct apply_table *table, lsn_t floor, struct error *err)
 {
-	(void)apply;
 	table->floor = floor;
 	return rows_copy_end(table, err);
 }
@@ -261,12 +252,12 @@ static bool make_room(struct apply *apply, struct error *err)
 static bool change_row(struct apply *apply, const struct pgoutput_message *message, size_t size,
 	lsn_t end_lsn, struct error *err)
 {
-	struct apply_table *table = apply_find_oid(apply, message->row.relation_oid);
+	struct apply_table *table = find_table(apply, message->row.relation_oid);
 	if (table == NULL || table->failure.kind != ERROR_NONE || end_lsn <= table->floor)
 		return true;
 	struct error failure = { 0 };
 	if (!rows_change(table, message, &failure)) {
-		apply_fail(apply, table, &failure);
+		give_up(table, &failure);
 		return true;
 	}
 	if (rows_waiting(table->rows) % ROWS_CHECKED != 0 && size < ROW_BYTES_CHECKED)
@@ -277,7 +268,7 @@ static bool change_row(struct apply *apply, const struct pgoutput_message *messa
 static void truncate(struct apply *apply, const struct pgoutput_truncate *truncate, lsn_t end_lsn)
 {
 	for (size_t i = 0; i < truncate->relation_count; i++) {
-		struct apply_table *table = apply_find_oid(apply, truncate->relation_oids[i]);
+		struct apply_table *table = find_table(apply, truncate->relation_oids[i]);
 		if (table != NULL && table->failure.kind == ERROR_NONE && end_lsn > table->floor)
 			rows_truncate(table);
 	}
@@ -286,12 +277,12 @@ static void truncate(struct apply *apply, const struct pgoutput_truncate *trunca
 static void check_definition(
 	struct apply *apply, const struct pgoutput_relation *seen, lsn_t end_lsn)
 {
-	struct apply_table *table = apply_find_oid(apply, seen->oid);
+	struct apply_table *table = find_table(apply, seen->oid);
 	struct error why = { 0 };
 	if (table != NULL) {
 		/* The server describes a table as it is when it sends the row, not before. */
 		if (end_lsn > table->floor && !definition_check(table->relation, seen, &why))
-			apply_fail(apply, table, &why);
+			give_up(table, &why);
 		return;
 	}
 	for (size_t i = 0; i < apply->table_count; i++) {
@@ -304,7 +295,7 @@ static void check_definition(
 			relation->namespace_name, relation->name);
 		error_hint(&why, "Run \"walberg snapshot %s.%s\" to read the new table.",
 			relation->namespace_name, relation->name);
-		apply_fail(apply, apply->tables[i], &why);
+		give_up(apply->tables[i], &why);
 	}
 }
 

@@ -72,22 +72,16 @@ void apply_move(struct apply *to, struct apply *from, struct apply_table *table)
 void apply_remove(struct apply *apply, struct apply_table *table);
 
 size_t apply_table_count(const struct apply *apply);
-struct apply_table *apply_table_at(const struct apply *apply, size_t index);
 
 /* Whether an error of this kind is one table's own trouble, which the others do not share. */
 bool apply_concerns_table(enum error_kind kind);
-
-/* Give a table up, as an error of its own does. */
-void apply_fail(struct apply *apply, struct apply_table *table, const struct error *why);
 
 /* Drop every row, as a truncate does. */
 void apply_truncate(struct apply_table *table);
 
 /* Rows of a binary COPY, as chunks; the table must be empty but for them. */
-bool apply_copy(struct apply *apply, struct apply_table *table, struct bytes chunk,
-	struct error *err) MUST_CHECK;
-bool apply_copy_end(
-	struct apply *apply, struct apply_table *table, lsn_t floor, struct error *err) MUST_CHECK;
+bool apply_copy(struct apply_table *table, struct bytes chunk, struct error *err) MUST_CHECK;
+bool apply_copy_end(struct apply_table *table, lsn_t floor, struct error *err) MUST_CHECK;
 uint64_t apply_copied_rows(const struct apply_table *table);
 
 /*

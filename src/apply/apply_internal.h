@@ -16,9 +16,6 @@ struct apply {
 	struct apply_table **tables;
 };
 
-/* NULL when it is not a table of this apply. */
-struct apply_table *apply_find_oid(const struct apply *apply, uint32_t oid);
-
 /* --- rows.c: the rows of one table --- */
 
 struct apply_rows *rows_open(struct world *world, const struct relation *relation);

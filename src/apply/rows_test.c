@@ -340,11 +340,10 @@ TEST(copied_rows_are_found_by_later_changes_however_the_bytes_are_cut)
 	const struct bytes copy = script_copy(&applied.script.arena, "1|a|1 2|~|2 3|c|3");
 	for (size_t at = 0; at < copy.size; at += 7) {
 		const size_t size = copy.size - at < 7 ? copy.size - at : 7;
-		CHECK_OK(apply_copy(applied.apply, applied.items, bytes_of(copy.data + at, size),
-				 &applied.err),
+		CHECK_OK(apply_copy(applied.items, bytes_of(copy.data + at, size), &applied.err),
 			&applied.err);
 	}
-	CHECK_OK(apply_copy_end(applied.apply, applied.items, 50, &applied.err), &applied.err);
+	CHECK_OK(apply_copy_end(applied.items, 50, &applied.err), &applied.err);
 	CHECK_EQUAL(apply_copied_rows(applied.items), 3);
 	CHECK_EQUAL(applied.items->floor, 50);
 	RUN(&applied, &script_items, { 'U', "2|b|20", 0, NULL }, { 'D', NULL, 'K', "3|~|~" },
@@ -359,20 +358,19 @@ TEST(a_copy_with_a_key_twice_or_a_null_or_a_cut_end_is_refused)
 	struct error *err = &applied.err;
 	applied_open(&applied);
 	struct arena *arena = &applied.script.arena;
-	CHECK_OK(apply_copy(applied.apply, applied.items, script_copy(arena, "1|a|1 1|b|2"), err),
-		err);
-	CHECK(!apply_copy_end(applied.apply, applied.items, 50, err));
+	CHECK_OK(apply_copy(applied.items, script_copy(arena, "1|a|1 1|b|2"), err), err);
+	CHECK(!apply_copy_end(applied.items, 50, err));
 	CHECK_EQUAL(err->kind, ERROR_CORRUPT);
 	CHECK(strstr(err->context, "where id = 1") != NULL);
 
-	CHECK(!apply_copy(applied.apply, applied.whole, script_copy(arena, "1|a|1 2|b|~"), err));
+	CHECK(!apply_copy(applied.whole, script_copy(arena, "1|a|1 2|b|~"), err));
 	CHECK_EQUAL(err->kind, ERROR_UNSUPPORTED);
 	CHECK(strstr(err->context, "where id = 2") != NULL);
 
 	struct bytes cut = script_copy(arena, "1|a|1 2|b|2");
 	cut.size -= 3;
-	CHECK_OK(apply_copy(applied.apply, applied.lines, cut, err), err);
-	CHECK(!apply_copy_end(applied.apply, applied.lines, 50, err));
+	CHECK_OK(apply_copy(applied.lines, cut, err), err);
+	CHECK(!apply_copy_end(applied.lines, 50, err));
 	CHECK_EQUAL(err->kind, ERROR_CORRUPT);
 	applied_close(&applied);
 }

@@ -30,9 +30,8 @@ bool filling_open_empty(struct apply *apply, const struct relation *relation, co
 	       apply_replace(apply, relation, location, out, err);
 }
 
-bool filling_read_table(struct apply *apply, struct apply_table *table,
-	struct source_snapshot *snapshot, const struct filling_progress *progress,
-	struct error *err)
+bool filling_read_table(struct apply_table *table, struct source_snapshot *snapshot,
+	const struct filling_progress *progress, struct error *err)
 {
 	uint64_t told = 0;
 	if (!source_snapshot_open_table(snapshot, table->relation, err))
@@ -43,7 +42,7 @@ bool filling_read_table(struct apply *apply, struct apply_table *table,
 			return false;
 		if (chunk.size == 0)
 			break;
-		if (!apply_copy(apply, table, chunk, err))
+		if (!apply_copy(table, chunk, err))
 			return false;
 		const uint64_t rows = apply_copied_rows(table);
 		if (rows == 0 || rows - told >= ROWS_TOLD) {
@@ -53,7 +52,7 @@ bool filling_read_table(struct apply *apply, struct apply_table *table,
 		}
 	}
 	(void)progress->tell(progress->context, table->relation, apply_copied_rows(table));
-	return apply_copy_end(apply, table, snapshot->lsn, err);
+	return apply_copy_end(table, snapshot->lsn, err);
 }
 
 static void leave_out(struct publisher *publisher, const struct source_state *state)
@@ -172,7 +171,7 @@ static bool fill(struct beginning *beginning, const struct relation *relation,
 	struct publisher_table *table =
 		publisher_find(publisher, relation->namespace_name, relation->name);
 	if (filling_open_empty(apply, relation, table->row.metadata_location, &table->open, err) &&
-		filling_read_table(apply, table->open, snapshot, beginning->progress, err))
+		filling_read_table(table->open, snapshot, beginning->progress, err))
 		return true;
 	if (!apply_concerns_table(err->kind))
 		return error_context(

@@ -25,12 +25,11 @@ bool filling_begin_lake(struct publisher *publisher, struct source *source,
 	const struct filling_progress *progress, struct error *err) MUST_CHECK;
 
 /*
- * Read one table into `apply` at the snapshot's LSN.  Kinds that concern this table alone:
- * CONFLICT, MISSING, UNSUPPORTED, CORRUPT.
+ * Read one table, which is open and empty, at the snapshot's LSN.  Kinds that concern this table
+ * alone: CONFLICT, MISSING, UNSUPPORTED, CORRUPT.
  */
-bool filling_read_table(struct apply *apply, struct apply_table *table,
-	struct source_snapshot *snapshot, const struct filling_progress *progress,
-	struct error *err) MUST_CHECK;
+bool filling_read_table(struct apply_table *table, struct source_snapshot *snapshot,
+	const struct filling_progress *progress, struct error *err) MUST_CHECK;
 
 /*
  * Open a table to be filled anew: on its present Iceberg table at location, where the rows fit it

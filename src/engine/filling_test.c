@@ -400,7 +400,7 @@ TEST(the_rows_of_a_table_are_counted_while_they_are_read)
 	CHECK_OK(source_inspect(f.source, &f.arena, &state, &f.err), &f.err);
 	CHECK_OK(source_open_snapshot(f.source, false, &snapshot, &f.err), &f.err);
 	CHECK_OK(filling_open_empty(apply, &state.relations[0], "", &table, &f.err), &f.err);
-	CHECK_OK(filling_read_table(apply, table, snapshot, &progress, &f.err), &f.err);
+	CHECK_OK(filling_read_table(table, snapshot, &progress, &f.err), &f.err);
 	CHECK_EQUAL(f.told, 3);
 	CHECK_EQUAL(table->floor, snapshot->lsn);
 	CHECK_EQUAL(table_row_count(table->table), 3);
@@ -408,7 +408,7 @@ TEST(the_rows_of_a_table_are_counted_while_they_are_read)
 	struct relation stale = state.relations[1];
 	stale.filenode++;
 	CHECK_OK(filling_open_empty(apply, &stale, "", &table, &f.err), &f.err);
-	CHECK(!filling_read_table(apply, table, snapshot, &progress, &f.err));
+	CHECK(!filling_read_table(table, snapshot, &progress, &f.err));
 	CHECK_EQUAL(f.err.kind, ERROR_CONFLICT);
 	source_snapshot_close(snapshot);
 	apply_close(apply);

@@ -249,8 +249,8 @@ static struct apply_table *fill(struct published *lake, struct apply *apply, con
 	struct apply_table *table;
 	CHECK_OK(apply_add(apply, &script_lines, location, 0, &table, &lake->err), &lake->err);
 	apply_truncate(table);
-	CHECK_OK(apply_copy(apply, table, script_copy(&lake->arena, rows), &lake->err), &lake->err);
-	CHECK_OK(apply_copy_end(apply, table, floor, &lake->err), &lake->err);
+	CHECK_OK(apply_copy(table, script_copy(&lake->arena, rows), &lake->err), &lake->err);
+	CHECK_OK(apply_copy_end(table, floor, &lake->err), &lake->err);
 	return table;
 }
 

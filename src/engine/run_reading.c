@@ -36,7 +36,7 @@ static bool read_table(
 	const struct filling_progress telling = run_progress_of(&progress);
 	return filling_open_empty(reading->apply, reading->relation, reading->location,
 		       &reading->table, err) &&
-	       filling_read_table(reading->apply, reading->table, snapshot, &telling, err);
+	       filling_read_table(reading->table, snapshot, &telling, err);
 }
 
 static bool work(struct reading_thread *reading, struct source *source, struct error *err)
