@@ -398,6 +398,12 @@ static enum outcome supervise(struct run *run, struct error *err)
 	}
 }
 
+static bool is_stopped(void *context)
+{
+	const struct run *run = context;
+	return *run->stop;
+}
+
 static bool open_source(struct run *run, struct source **out, struct error *err)
 {
 	struct arena arena = { 0 };
@@ -406,6 +412,10 @@ static bool open_source(struct run *run, struct source **out, struct error *err)
 			    &view, err) &&
 		    lake_open_source(run->world, run->configuration, &view.lake, out, err);
 	arena_deinit(&arena);
+	if (done) {
+		(*out)->is_stopped = is_stopped;
+		(*out)->stop_context = run;
+	}
 	return done;
 }
 

@@ -53,14 +53,24 @@ static bool work(struct reading_thread *reading, struct source *source, struct e
 	return done;
 }
 
+static bool is_stopped(void *context)
+{
+	const struct reading_thread *reading = context;
+	return reading->stop;
+}
+
 static void *reading_main(void *argument)
 {
 	struct reading_thread *reading = argument;
 	struct source *source = NULL;
 	struct error err = { 0 };
-	bool done = lake_open_source(reading->world, reading->configuration, &reading->lake,
-			    &source, &err) &&
-		    work(reading, source, &err);
+	bool done = lake_open_source(
+		reading->world, reading->configuration, &reading->lake, &source, &err);
+	if (done) {
+		source->is_stopped = is_stopped;
+		source->stop_context = reading;
+		done = work(reading, source, &err);
+	}
 	source_close(source);
 	reading->err = done ? (struct error){ 0 } : err;
 	reading->state = READING_DONE;

@@ -125,6 +125,9 @@ struct source_snapshot_ops {
 
 struct source {
 	const struct source_ops *ops;
+	/* Asked while open_snapshot waits for others: true ends it with LOST. NULL: never. */
+	bool (*is_stopped)(void *context);
+	void *stop_context;
 };
 
 struct source_snapshot {

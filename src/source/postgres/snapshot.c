@@ -8,6 +8,7 @@
 enum {
 	CHUNK_SIZE_BYTES = 256 << 10,
 	WAITING_REPORT_INTERVAL = 2 * 1000000, /* microseconds */
+	WAITING_STOP_INTERVAL = 200 * 1000,    /* between two looks whether to go on */
 	WAITING_QUERY_CHARACTERS = 60,
 	TEMPORARY_NAME_SIZE = 64, /* NAMEDATALEN */
 };
@@ -73,15 +74,22 @@ static bool await_slot(struct postgres_source *source, struct postgres *exporter
 {
 	PGconn *connection = postgres_handle(exporter);
 	const int64_t started_at = world_monotonic(source->world);
+	int64_t report_at = started_at + WAITING_REPORT_INTERVAL;
 	while (PQisBusy(connection)) {
 		bool is_readable;
-		if (!postgres_wait(exporter, WAITING_REPORT_INTERVAL, &is_readable, err))
+		if (!postgres_wait(exporter, WAITING_STOP_INTERVAL, &is_readable, err))
 			return false;
+		if (source->base.is_stopped != NULL &&
+			source->base.is_stopped(source->base.stop_context))
+			return error_set(err, ERROR_LOST,
+				"stopped while the server made slot \"%s\"", slot_name);
 		if (is_readable && !PQconsumeInput(connection))
 			return postgres_failed(exporter, NULL, err);
-		const int64_t waited = world_monotonic(source->world) - started_at;
-		if (!is_readable && waited >= WAITING_REPORT_INTERVAL &&
-			!report_waiting(source, exporter, slot_name, waited, err))
+		const int64_t now = world_monotonic(source->world);
+		if (is_readable || now < report_at)
+			continue;
+		report_at = now + WAITING_REPORT_INTERVAL;
+		if (!report_waiting(source, exporter, slot_name, now - started_at, err))
 			return false;
 	}
 	return true;
