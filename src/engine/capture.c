@@ -25,7 +25,8 @@ struct capture {
 	struct buffer held; /* the record that did not go into the full log */
 	struct log_record held_record;
 	micros_t full_confirm_at;
-	struct log_receipt receipt;
+	struct log_receipt receipt; /* of what is durable */
+	struct log_receipt told;    /* of what the source may hear of */
 	struct capture_last last;
 	_Atomic uint32_t *is_logging;
 };
@@ -50,6 +51,8 @@ bool capture_open(struct world *world, struct source *source, struct log *log,
 		capture_close(capture);
 		return error_context(err, "beginning to capture");
 	}
+	if (expected->end_lsn == 0)
+		capture->told = capture->receipt;
 	*out = capture;
 	return true;
 }
@@ -74,7 +77,19 @@ struct capture_last capture_last(const struct capture *capture)
 
 lsn_t capture_confirmed(const struct capture *capture)
 {
-	return log_receipt_lsn(&capture->receipt);
+	return log_receipt_lsn(&capture->told);
+}
+
+static bool refuse_history(
+	const struct capture_last *expected, const char *what, lsn_t lsn, struct error *err)
+{
+	char there[LSN_TEXT_SIZE], here[LSN_TEXT_SIZE];
+	error_set(err, ERROR_SETUP,
+		"the source's history is another: the log's last commit is transaction %u at %s, "
+		"the source sends %s at %s",
+		expected->xid, lsn_format(expected->end_lsn, here), what, lsn_format(lsn, there));
+	return error_hint(err, "The database was restored from an older copy. Run \"walberg "
+			       "snapshot --all\" to read everything again.");
 }
 
 static bool check_history(
@@ -88,14 +103,17 @@ static bool check_history(
 		capture->expected = (struct capture_last){ 0 };
 		return true;
 	}
-	char there[LSN_TEXT_SIZE], here[LSN_TEXT_SIZE];
-	error_set(err, ERROR_SETUP,
-		"the source's history is another: the log's last commit is transaction %u at %s, "
-		"the source sends transaction %u at %s",
-		expected->xid, lsn_format(expected->end_lsn, here), commit->xid,
-		lsn_format(commit->end_lsn, there));
-	return error_hint(err, "The database was restored from an older copy. Run \"walberg "
-			       "snapshot --all\" to read everything again.");
+	char what[sizeof "transaction 4294967295"];
+	snprintf(what, sizeof what, "transaction %u", commit->xid);
+	return refuse_history(expected, what, commit->end_lsn, err);
+}
+
+/* The server has sent everything up to lsn: had it the same history, the commit would be here. */
+static bool check_history_up_to(const struct capture *capture, lsn_t lsn, struct error *err)
+{
+	const struct capture_last *expected = &capture->expected;
+	return expected->end_lsn == 0 || lsn <= expected->end_lsn ||
+	       refuse_history(expected, "nothing more", lsn, err);
 }
 
 /* What the log must know of a message; follows the transaction in progress. */
@@ -116,8 +134,12 @@ static bool look_at(struct capture *capture, const struct source_message *messag
 	case PGOUTPUT_STREAM_COMMIT:
 		capture->in_transaction = false;
 		record->end_lsn = peek.end_lsn;
-		capture->last = (struct capture_last){ peek.end_lsn, peek.xid, peek.committed_at };
-		return check_history(capture, &peek, err);
+		if (!check_history(capture, &peek, err))
+			return false;
+		if (peek.end_lsn > capture->last.end_lsn)
+			capture->last =
+				(struct capture_last){ peek.end_lsn, peek.xid, peek.committed_at };
+		return true;
 	case PGOUTPUT_STREAM_START:
 		capture->in_stream = true;
 		return true;
@@ -162,7 +184,10 @@ static bool sync(struct capture *capture, struct error *err)
 	*capture->is_logging = 0;
 	capture->has_unsynced = false;
 	capture->unsynced_bytes = 0;
-	return source_confirm(capture->source, &capture->receipt, err);
+	/* A slot that moved on would have another history's commit never sent again. */
+	if (capture->expected.end_lsn == 0)
+		capture->told = capture->receipt;
+	return source_confirm(capture->source, &capture->told, err);
 }
 
 /* While the log is full: keep the server's connection, and try the held record again. */
@@ -179,7 +204,7 @@ static bool wait_for_room(struct capture *capture, micros_t timeout, struct erro
 	const micros_t now = world_monotonic(capture->world);
 	if (now >= capture->full_confirm_at) {
 		capture->full_confirm_at = now + FULL_CONFIRM_INTERVAL;
-		if (!source_confirm(capture->source, &capture->receipt, err))
+		if (!source_confirm(capture->source, &capture->told, err))
 			return false;
 	}
 	world_sleep(capture->world, timeout);
@@ -201,6 +226,8 @@ static bool take(struct capture *capture, const struct source_message *message, 
 	if (capture->in_transaction || capture->in_stream || message->lsn <= capture->mark_lsn ||
 		message->lsn <= log_receipt_lsn(&capture->receipt))
 		return true;
+	if (!check_history_up_to(capture, message->lsn, err))
+		return false;
 	capture->mark_lsn = message->lsn;
 	record.kind = LOG_MARK;
 	record.end_lsn = message->lsn;
@@ -248,7 +275,9 @@ bool capture_find_last(
 			in_stream = peek.kind == PGOUTPUT_STREAM_START;
 		if (peek.kind == PGOUTPUT_BEGIN)
 			xid = peek.xid;
-		if (peek.kind == PGOUTPUT_COMMIT || peek.kind == PGOUTPUT_STREAM_COMMIT)
+		/* One that the server sent again may follow a greater one. */
+		if ((peek.kind == PGOUTPUT_COMMIT || peek.kind == PGOUTPUT_STREAM_COMMIT) &&
+			peek.end_lsn > out->end_lsn)
 			*out = (struct capture_last){ peek.end_lsn,
 				peek.kind == PGOUTPUT_COMMIT ? xid : peek.xid, peek.committed_at };
 	}

@@ -388,6 +388,55 @@ TEST(another_history_is_refused)
 	check_history_refused(&c);
 }
 
+TEST(nothing_is_confirmed_before_the_logs_last_commit_came_again)
+{
+	struct capturing c;
+	begin_with(&c, EXPECTED, 1 << 20);
+	send_transaction(&c, 7, 100);
+	step(&c);
+	CHECK_EQUAL(c.server.confirmed, 0);
+	CHECK_EQUAL(capture_confirmed(c.capture), 0);
+	send_transaction(&c, 8, 200);
+	step(&c);
+	CHECK_EQUAL(c.server.confirmed, 200);
+	CHECK_EQUAL(capture_confirmed(c.capture), 200);
+	finish(&c);
+}
+
+TEST(a_server_that_has_passed_the_logs_last_commit_without_sending_it_is_refused)
+{
+	struct capturing c;
+	begin_with(&c, EXPECTED, 1 << 20);
+	send_keepalive(&c, 150);
+	send_keepalive(&c, 200);
+	step(&c);
+	send_keepalive(&c, 201);
+	CHECK(!capture_step(c.capture, 0, &c.err));
+	CHECK_EQUAL(c.err.kind, ERROR_SETUP);
+	CHECK_EQUAL(c.server.confirmed, 0);
+	finish(&c);
+}
+
+TEST(a_commit_of_another_history_does_not_take_the_place_of_the_logs_last)
+{
+	struct capturing c;
+	struct capture_last last;
+	begin(&c);
+	send_transaction(&c, 8, 200);
+	step(&c);
+	capture_close(c.capture);
+	open_capture(&c, EXPECTED);
+	send_transaction(&c, 7, 150);
+	step(&c);
+	send_transaction(&c, 9, 205);
+	CHECK(!capture_step(c.capture, 0, &c.err));
+	CHECK_EQUAL(c.err.kind, ERROR_SETUP);
+	CHECK_OK(capture_find_last(c.log, 0, &last, &c.err), &c.err);
+	CHECK_EQUAL(last.end_lsn, 200);
+	CHECK_EQUAL(last.xid, 8);
+	finish(&c);
+}
+
 /* --- damage, and what a log ends with --- */
 
 TEST(a_message_that_is_too_short_is_refused)

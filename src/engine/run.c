@@ -208,7 +208,7 @@ static bool resume_lake(struct run *run, struct source *source, struct error *er
 		publisher_use_log(run->publisher, run->log);
 		done = capture_find_last(run->log, lake->log_position, &run->capture.last, err);
 	}
-	if (done && run->capture.last.end_lsn == 0)
+	if (done && run->capture.last.end_lsn < lake->last_commit_lsn)
 		run->capture.last = (struct capture_last){ lake->last_commit_lsn,
 			lake->last_commit_xid, lake->last_commit_at };
 	arena_deinit(&arena);

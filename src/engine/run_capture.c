@@ -55,7 +55,7 @@ static bool connect_and_stream(struct capture_thread *capture, int *tries, struc
 	capture->activity->is_connected = 1;
 	*tries = 0;
 	bool done = stream(capture, stepped, err);
-	if (capture_last(stepped).end_lsn > 0)
+	if (capture_last(stepped).end_lsn > capture->last.end_lsn)
 		capture->last = capture_last(stepped);
 	capture_close(stepped);
 	return done;
