@@ -86,9 +86,9 @@ static bool convert_jdbc(const char *text, struct arena *arena, const char **out
 }
 
 static const struct setting_alias ALIASES[] = {
-	{ "POSTGRES_URL", "source.url", convert_jdbc },
-	{ "POSTGRES_USER", "source.user", NULL },
+	{ "POSTGRES_URL", "source.url", convert_jdbc }, { "POSTGRES_USER", "source.user", NULL },
 	{ "POSTGRES_PASSWORD", "source.password", NULL },
+	{ "WALBERG_CACHE", NULL, NULL }, /* of tools/setup */
 };
 
 const struct setting_table CONFIGURATION_SETTINGS = {
@@ -117,15 +117,28 @@ static bool read_text(const char *path, bool is_asked_for, struct arena *arena,
 	return done;
 }
 
-/* Without touching the disk: "./lake" becomes "/where/we/are/lake". */
-static const char *absolute_path(const char *path, struct arena *arena)
+const char *configuration_path(const char *path, struct arena *arena)
 {
 	char here[4096];
-	if (path[0] == '/' || getcwd(here, sizeof here) == NULL)
-		return path;
-	while (strncmp(path, "./", 2) == 0)
-		path += 2;
-	return arena_format(arena, "%s/%s", here, path);
+	if (path[0] != '/' && getcwd(here, sizeof here) != NULL)
+		path = arena_format(arena, "%s/%s", here, path);
+	char *out = arena_copy_cstring(arena, "");
+	char *rest = arena_copy_cstring(arena, path);
+	for (char *part; (part = strsep(&rest, "/")) != NULL;) {
+		if (part[0] == '\0' || strcmp(part, ".") == 0)
+			continue;
+		if (strcmp(part, "..") == 0) {
+			if (out[0] != '\0')
+				*strrchr(out, '/') = '\0';
+			continue;
+		}
+		out = arena_format(arena, "%s/%s", out, part);
+		char *resolved = realpath(out, NULL);
+		if (resolved != NULL)
+			out = arena_copy_cstring(arena, strcmp(resolved, "/") == 0 ? "" : resolved);
+		free(resolved);
+	}
+	return out[0] != '\0' ? out : "/";
 }
 
 static const char *within(const char *directory, const char *name, struct arena *arena)
@@ -136,18 +149,19 @@ static const char *within(const char *directory, const char *name, struct arena 
 static void complete_paths(struct configuration *out, struct arena *arena)
 {
 	static const char SQLITE[] = "sqlite:";
-	out->lake_directory = absolute_path(out->lake_directory, arena);
+	out->lake_directory = configuration_path(out->lake_directory, arena);
 	const char *lake = out->lake_directory;
 	out->lake_warehouse = out->lake_warehouse != NULL
-				      ? absolute_path(out->lake_warehouse, arena)
+				      ? configuration_path(out->lake_warehouse, arena)
 				      : within(lake, "warehouse", arena);
-	out->log_directory = out->log_directory != NULL ? absolute_path(out->log_directory, arena)
-							: within(lake, "log", arena);
+	out->log_directory = out->log_directory != NULL
+				     ? configuration_path(out->log_directory, arena)
+				     : within(lake, "log", arena);
 	if (out->lake_catalog == NULL)
 		out->lake_catalog = arena_format(arena, "sqlite:%s/catalog.db", lake);
 	else if (strncmp(out->lake_catalog, SQLITE, sizeof SQLITE - 1) == 0)
 		out->lake_catalog = arena_format(arena, "sqlite:%s",
-			absolute_path(out->lake_catalog + sizeof SQLITE - 1, arena));
+			configuration_path(out->lake_catalog + sizeof SQLITE - 1, arena));
 }
 
 bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,

@@ -55,6 +55,12 @@ struct configuration_arguments {
 bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
 	struct configuration *out, struct error *err) MUST_CHECK;
 
+/*
+ * The absolute path behind "..", "." and symbolic links, whether it exists yet or not: it becomes a
+ * part of the tables' locations, which do not depend on how and from where the lake is named.
+ */
+const char *configuration_path(const char *path, struct arena *arena);
+
 /* The file behind lake.catalog; UNSUPPORTED when it is not sqlite. */
 bool configuration_catalog_path(
 	const struct configuration *configuration, const char **out, struct error *err) MUST_CHECK;

@@ -2,6 +2,7 @@
 
 #include "base/test.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct loading {
@@ -131,4 +132,45 @@ TEST(the_urls_of_other_stacks_are_understood)
 	CHECK_TEXT(loading.configuration.source_url, "postgresql://host:5432/shop");
 	CHECK_TEXT(loading.configuration.source_user, "me");
 	arena_deinit(&loading.arena);
+}
+
+static void check_lake(const char *named, const char *expected)
+{
+	struct arena arena = { 0 };
+	CHECK_TEXT(configuration_path(named, &arena), expected);
+	arena_deinit(&arena);
+}
+
+/* Locations of tables hold the path: it must be the same however the lake is named. */
+TEST(a_lake_has_one_path_however_it_is_named)
+{
+	struct arena arena = { 0 };
+	char *real = realpath(test_directory(), NULL);
+	const char *lake = arena_format(&arena, "%s/lake", real);
+	for (int exists = 0; exists < 2; exists++) {
+		check_lake(lake, lake);
+		check_lake(arena_format(&arena, "%s/", lake), lake);
+		check_lake(arena_format(&arena, "%s//./lake", real), lake);
+		check_lake(arena_format(&arena, "%s/none/../lake", real), lake);
+		check_lake(arena_format(&arena, "%s/lake/../lake/.", real), lake);
+		if (!exists)
+			CHECK(mkdir(lake, 0755) == 0);
+	}
+	const char *link = arena_format(&arena, "%s/link", real);
+	CHECK(symlink(lake, link) == 0);
+	check_lake(link, lake);
+	check_lake(
+		arena_format(&arena, "%s/../link/new", link), arena_format(&arena, "%s/new", lake));
+	free(real);
+	arena_deinit(&arena);
+}
+
+TEST(a_relative_lake_is_below_the_present_directory)
+{
+	struct arena arena = { 0 };
+	char *here = getcwd(NULL, 0);
+	check_lake("no-such-lake", arena_format(&arena, "%s/no-such-lake", here));
+	check_lake("./a/../no-such-lake/", arena_format(&arena, "%s/no-such-lake", here));
+	free(here);
+	arena_deinit(&arena);
 }
