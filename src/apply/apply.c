@@ -287,7 +287,8 @@ static void check_definition(
 	}
 	for (size_t i = 0; i < apply->table_count; i++) {
 		const struct relation *relation = apply->tables[i]->relation;
-		if (!bytes_equal(bytes_of_cstring(relation->name), seen->name) ||
+		if (end_lsn <= apply->tables[i]->floor ||
+			!bytes_equal(bytes_of_cstring(relation->name), seen->name) ||
 			!bytes_equal(
 				bytes_of_cstring(relation->namespace_name), seen->namespace_name))
 			continue;

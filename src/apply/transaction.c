@@ -27,7 +27,7 @@ struct transaction {
 	size_t range_count;
 	struct range *ranges;
 	size_t aborted_count;
-	uint32_t *aborted; /* subtransactions, few */
+	uint32_t *aborted; /* subtransactions; sorted once it commits */
 };
 
 struct transactions {
@@ -106,12 +106,17 @@ static void add_range(struct transaction *transaction, log_position_t start, log
 	transaction->ranges[transaction->range_count++] = (struct range){ start, end };
 }
 
+static int compare_xids(const void *a, const void *b)
+{
+	const uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+	return left < right ? -1 : left > right;
+}
+
 static bool is_aborted(const struct transaction *transaction, uint32_t xid)
 {
-	for (size_t i = 0; i < transaction->aborted_count; i++)
-		if (transaction->aborted[i] == xid)
-			return true;
-	return false;
+	return transaction->aborted_count > 0 &&
+	       bsearch(&xid, transaction->aborted, transaction->aborted_count, sizeof xid,
+		       compare_xids) != NULL;
 }
 
 static void abort_part(
@@ -157,6 +162,9 @@ static bool commit(struct apply *apply, struct log *log, struct transaction *tra
 	bool is_streamed, const struct pgoutput_peek *peek, struct error *err)
 {
 	struct apply_position *position = &apply->position;
+	if (transaction != NULL && transaction->aborted_count > 0)
+		qsort(transaction->aborted, transaction->aborted_count,
+			sizeof *transaction->aborted, compare_xids);
 	if (peek->end_lsn > position->lsn) {
 		for (size_t i = 0; transaction != NULL && i < transaction->range_count; i++)
 			if (!apply_range(apply, log, transaction, &transaction->ranges[i],
@@ -218,6 +226,8 @@ static bool take_commit(struct apply *apply, struct log *log, const struct pgout
 	const struct log_record *record, struct error *err)
 {
 	struct transaction *transaction = apply->transactions->block;
+	if (apply->transactions->in_stream)
+		return damaged("a Commit inside a stream", err);
 	return end_block(apply->transactions, record, err) &&
 	       commit(apply, log, transaction, false, peek, err);
 }
@@ -227,6 +237,8 @@ static bool take_stream_commit(
 	struct apply *apply, struct log *log, const struct pgoutput_peek *peek, struct error *err)
 {
 	struct transaction *transaction = find(apply->transactions, peek->xid);
+	if (apply->transactions->block != NULL)
+		return damaged("a Stream Commit inside a transaction", err);
 	if (transaction == NULL && peek->end_lsn > apply->position.lsn)
 		return damaged("the commit of a transaction that did not begin", err);
 	return commit(apply, log, transaction, true, peek, err);
@@ -259,6 +271,8 @@ static bool take_message(struct apply *apply, struct log *log, const struct log_
 		return take_stream_commit(apply, log, &peek, err);
 	case PGOUTPUT_STREAM_ABORT: {
 		struct pgoutput_message message;
+		if (transactions->block != NULL)
+			return damaged("a Stream Abort inside a transaction", err);
 		arena_reset(&apply->message_arena);
 		if (!pgoutput_decode(record->body, false, &apply->message_arena, &message, err))
 			return false;

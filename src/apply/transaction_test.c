@@ -113,6 +113,31 @@ TEST(an_aborted_subtransaction_is_passed_over)
 	applied_close(&applied);
 }
 
+TEST(many_subtransactions_may_be_aborted_in_any_order)
+{
+	enum {
+		COUNT = 500
+	};
+	struct applied applied;
+	applied_open(&applied);
+	struct script *script = &applied.script;
+	char row[32];
+	script_stream_start(script, 7);
+	for (uint32_t i = 0; i < COUNT; i++) {
+		snprintf(row, sizeof row, "%u|x|1", i);
+		script->xid = 100 + i;
+		script_insert(script, &script_items, row);
+	}
+	script_stream_stop(script);
+	for (uint32_t i = COUNT; i-- > 0;)
+		if (i != 250)
+			script_stream_abort(script, 7, 100 + i);
+	script_stream_commit(script, 7, 100);
+	script_sync(script);
+	CHECK_TEXT(items_of(&applied), "250|x|1");
+	applied_close(&applied);
+}
+
 TEST(an_aborted_transaction_leaves_nothing_and_holds_nothing)
 {
 	struct applied applied;
@@ -201,6 +226,25 @@ TEST(a_table_takes_only_what_ends_after_its_floor)
 	applied.lines->floor = 400;
 	CHECK(!apply_is_visible(applied.apply, applied.lines));
 	CHECK(!apply_has_delta(applied.apply));
+	applied_close(&applied);
+}
+
+/* A table that was dropped and made again, and then read again: the log may speak of the old one.
+ */
+TEST(an_older_table_of_the_same_name_does_not_matter_before_the_floor)
+{
+	struct applied applied;
+	struct relation older = script_items;
+	older.oid = 900;
+	applied_open(&applied);
+	applied.items->floor = 200;
+	script_begin(&applied.script, 5);
+	script_relation(&applied.script, &older);
+	script_insert(&applied.script, &older, "1|old|1");
+	script_commit(&applied.script, 200);
+	script_sync(&applied.script);
+	applied_read(&applied);
+	CHECK_EQUAL(applied.items->failure.kind, ERROR_NONE);
 	applied_close(&applied);
 }
 
@@ -308,6 +352,25 @@ TEST(a_stream_start_inside_a_transaction_is_damage)
 	script_begin(&applied.script, 1);
 	script_stream_start(&applied.script, 2);
 	check_damaged(&applied, "a Stream Start inside another transaction");
+}
+
+TEST(the_end_of_a_stream_inside_a_block_is_damage)
+{
+	struct applied applied;
+	applied_open(&applied);
+	script_stream_start(&applied.script, 7);
+	script_stream_commit(&applied.script, 7, 100);
+	check_damaged(&applied, "a Stream Commit inside a transaction");
+
+	applied_open(&applied);
+	script_stream_start(&applied.script, 7);
+	script_stream_abort(&applied.script, 7, 7);
+	check_damaged(&applied, "a Stream Abort inside a transaction");
+
+	applied_open(&applied);
+	script_stream_start(&applied.script, 7);
+	script_commit(&applied.script, 100);
+	check_damaged(&applied, "a Commit inside a stream");
 }
 
 TEST(a_stream_stop_without_a_start_is_damage)
