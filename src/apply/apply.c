@@ -195,8 +195,21 @@ bool apply_flush(struct apply *apply, struct error *err)
 		struct apply_table *table = apply->tables[i];
 		if (table->failure.kind != ERROR_NONE)
 			continue;
-		if (rows_write(table, err) &&
-			(!table_has_delta(table->table) || rows_fold(table, FOLD_ROWS_MAX, err)))
+		if (rows_write(table, err))
+			continue;
+		if (!apply_concerns_table(err->kind))
+			return false;
+		give_up(table, err);
+	}
+	return true;
+}
+
+bool apply_fold(struct apply *apply, struct error *err)
+{
+	for (size_t i = 0; i < apply->table_count; i++) {
+		struct apply_table *table = apply->tables[i];
+		if (table->failure.kind != ERROR_NONE || !table_has_delta(table->table) ||
+			rows_fold(table, FOLD_ROWS_MAX, err))
 			continue;
 		if (!apply_concerns_table(err->kind))
 			return false;

@@ -104,9 +104,10 @@ uint64_t apply_pending_bytes(const struct apply *apply);
 bool apply_has_delta(const struct apply *apply);
 
 /*
- * Write all waiting rows to files and fold.  A table whose own files are damaged or gone fails
- * alone; other kinds fail the call.
+ * Write all waiting rows to files; then fold, once no rows wait.  A table whose own files are
+ * damaged or gone fails alone; other kinds fail the call.
  */
 bool apply_flush(struct apply *apply, struct error *err) MUST_CHECK;
+bool apply_fold(struct apply *apply, struct error *err) MUST_CHECK;
 
 #endif

@@ -395,6 +395,10 @@ bool publisher_commit(struct publisher *publisher, struct error *err)
 	publisher_report(publisher, STEP_FILES);
 	if (!apply_flush(publisher->apply, err))
 		return error_context(err, "writing rows to files");
+	const micros_t before = world_monotonic(publisher->options.world);
+	if (!apply_fold(publisher->apply, err))
+		return error_context(err, "folding files");
+	publisher->fold_time = world_monotonic(publisher->options.world) - before;
 	bool gave_up = true;
 	while (gave_up) {
 		gave_up = false;
