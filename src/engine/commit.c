@@ -112,12 +112,21 @@ static void plan_lake(struct commit *commit)
 	commit->cutoff_ms = history_cutoff(publisher, now_ms, any);
 }
 
+/* Of a table that was read again and has older versions. */
+static lsn_t known_until(const struct publisher_table *table)
+{
+	const bool has_gap =
+		table->row.state == TABLE_SNAPSHOT && table->row.metadata_location[0] != '\0';
+	return has_gap ? table->row.position : 0;
+}
+
 static bool prepare_table(struct commit *commit, struct change *change, struct error *err)
 {
 	const struct publisher *publisher = commit->publisher;
 	struct publisher_table *table = change->table;
 	const struct table_prepare options = {
 		.position = commit->lake.position,
+		.known_until = known_until(table),
 		.timestamp_ms = commit->lake.timestamp_ms,
 		.expire_before_ms = commit->cutoff_ms,
 		.removal_at = world_now(publisher->options.world) +

@@ -101,7 +101,10 @@ static void reason_text(const struct error *why, char *out, size_t size)
 		why->context[0] ? ")" : "", why->hint[0] ? ". " : "", why->hint);
 }
 
-/* The objects of a delta that nobody will name. */
+/*
+ * The objects of a delta that nobody will name are to be removed.  The table stays at its version,
+ * which equals the source up to the lake's position.
+ */
 static void abandon(struct publisher *publisher, struct publisher_table *table)
 {
 	struct arena arena = { 0 };
@@ -114,6 +117,8 @@ static void abandon(struct publisher *publisher, struct publisher_table *table)
 		publisher_add_removal(publisher, paths[i], at);
 	/* The location is the table's; keep it beyond the table's end. */
 	table->row.metadata_location = keep(publisher, table->row.metadata_location);
+	if (table->row.state == TABLE_LIVE)
+		table->row.position = publisher->lake.position;
 	apply_remove(publisher->apply, table->open);
 	table->open = NULL;
 	arena_deinit(&arena);

@@ -268,8 +268,11 @@ TEST(a_table_of_a_floor_beyond_the_position_is_not_shown_until_then)
 	published_insert(&lake, 100, &script_lines, "1|a|1");
 	struct publisher_table *table = publisher_find(lake.publisher, "public", "lines");
 	const char *location = arena_copy_cstring(&lake.arena, table->row.metadata_location);
+	world_sim_advance(lake.world, SECOND);
+	published_insert(&lake, 150, &script_items, "8|w|8");
 	publisher_reread(lake.publisher, table);
 	published_step(&lake);
+	CHECK_EQUAL(published_row(&lake, "lines")->position, 150);
 	const struct catalog_table *row = published_row(&lake, "lines");
 	CHECK_EQUAL(row->state, TABLE_SNAPSHOT);
 	CHECK_TEXT(row->metadata_location, location);

@@ -4,7 +4,9 @@
  * Spec: Iceberg, "Snapshots" and "Appendix F: Optional Snapshot Summary Fields".
  *
  * walberg adds two keys to the summary of each of its snapshots (I5): the lake's position up to
- * which the table equals its source, and the lake that made it.
+ * which the table equals its source, and the lake that made it.  The first version of a table that
+ * was read again says up to where the version before it equals the source: what the table was
+ * between that position and its own is not known.
  */
 #ifndef ICEBERG_SNAPSHOT_H
 #define ICEBERG_SNAPSHOT_H
@@ -12,9 +14,10 @@
 #include "base/json.h"
 #include "event/lsn.h"
 
-#define SUMMARY_POSITION "walberg.position" /* lsn_format() */
-#define SUMMARY_LAKE "walberg.lake"         /* the lake's id */
-#define SUMMARY_OPERATION "operation"       /* append, replace, overwrite, delete */
+#define SUMMARY_POSITION "walberg.position"       /* lsn_format() */
+#define SUMMARY_LAKE "walberg.lake"               /* the lake's id */
+#define SUMMARY_KNOWN_UNTIL "walberg.known-until" /* lsn_format(), of the parent */
+#define SUMMARY_OPERATION "operation"             /* append, replace, overwrite, delete */
 
 struct key_value {
 	const char *key;

@@ -185,10 +185,19 @@ static bool follows(const struct metadata *metadata, const struct snapshot *afte
 	return parent == before;
 }
 
+/* Whether the version before this one is what the table was at the position. */
+static bool is_known_until(const struct snapshot *after, lsn_t position)
+{
+	lsn_t until;
+	const char *text = snapshot_summary(after, SUMMARY_KNOWN_UNTIL);
+	return text == NULL || (lsn_parse(text, &until) && position <= until);
+}
+
 /*
  * The newest of walberg's snapshots up to a position and a time.  When the one after it does
  * not follow it, versions between the two are gone, and one of them may be what was asked for; only
- * a tag says that this one was meant to be kept for the time after it.
+ * a tag says that this one was meant to be kept for the time after it.  When the table was read
+ * again, what it was from its pause on is not known.
  */
 static bool find_newest(const struct metadata *metadata, lsn_t position_max,
 	int64_t timestamp_ms_max, const struct snapshot **out, struct error *err)
@@ -213,25 +222,43 @@ static bool find_newest(const struct metadata *metadata, lsn_t position_max,
 		return no_version(err);
 	bool is_exact = newest_position == position_max || newest->timestamp_ms == timestamp_ms_max;
 	bool is_followed = after == NULL || follows(metadata, after, newest);
+	if (after != NULL && !is_exact && !is_known_until(after, position_max))
+		return no_version(err);
 	if (!is_exact && !is_followed && !is_tagged(metadata, newest->snapshot_id))
 		return no_version(err);
 	*out = newest;
 	return true;
 }
 
-static bool find_by_position(const struct lake_tables *lake, const struct metadata *metadata,
-	lsn_t position, const struct snapshot **out, struct error *err)
+/* A table that stands still is not known beyond its position. */
+static bool check_stands(
+	const struct lake_tables *lake, size_t index, lsn_t position, struct error *err)
+{
+	char text[LSN_TEXT_SIZE];
+	const lsn_t stands_at = lake->entries[index].position;
+	if (!lake->entries[index].is_paused || position <= stands_at)
+		return true;
+	error_set(err, ERROR_MISSING, "the table stands still at position %s",
+		lsn_format(stands_at, text));
+	return error_hint(err, "Without AT the rows that it has there are read.");
+}
+
+static bool find_by_position(const struct lake_tables *lake, size_t index,
+	const struct metadata *metadata, lsn_t position, const struct snapshot **out,
+	struct error *err)
 {
 	char text[LSN_TEXT_SIZE];
 	if (position > lake->view.lake.position)
 		return error_set(err, ERROR_MISSING, "the lake is at position %s, not further",
 			lsn_format(lake->view.lake.position, text));
-	return find_newest(metadata, position, INT64_MAX, out, err);
+	return check_stands(lake, index, position, err) &&
+	       find_newest(metadata, position, INT64_MAX, out, err);
 }
 
 /* A time between two commits of the lake is that of the earlier one. */
-static bool find_by_time(const struct lake_tables *lake, const struct metadata *metadata,
-	micros_t timestamp, const struct snapshot **out, struct error *err)
+static bool find_by_time(const struct lake_tables *lake, size_t index,
+	const struct metadata *metadata, micros_t timestamp, const struct snapshot **out,
+	struct error *err)
 {
 	const struct lake_commit *commit = NULL;
 	for (size_t i = 0; i < lake->view.commit_count; i++)
@@ -239,21 +266,23 @@ static bool find_by_time(const struct lake_tables *lake, const struct metadata *
 			commit = &lake->view.commits[i];
 	if (commit == NULL)
 		return no_version(err);
-	return find_newest(metadata, UINT64_MAX, commit->timestamp_ms, out, err);
+	return check_stands(lake, index, commit->position, err) &&
+	       find_newest(metadata, commit->position, commit->timestamp_ms, out, err);
 }
 
 /* *out is NULL for the newest version of a table that has none. */
-static bool find_snapshot(const struct lake_tables *lake, const struct metadata *metadata,
-	const struct version_selector *selector, const struct snapshot **out, struct error *err)
+static bool find_snapshot(const struct lake_tables *lake, size_t index,
+	const struct metadata *metadata, const struct version_selector *selector,
+	const struct snapshot **out, struct error *err)
 {
 	switch (selector->kind) {
 	case VERSION_SNAPSHOT:
 		*out = metadata_find_snapshot(metadata, selector->snapshot_id);
 		return *out != NULL || no_version(err);
 	case VERSION_POSITION:
-		return find_by_position(lake, metadata, selector->position, out, err);
+		return find_by_position(lake, index, metadata, selector->position, out, err);
 	case VERSION_TIMESTAMP:
-		return find_by_time(lake, metadata, selector->timestamp, out, err);
+		return find_by_time(lake, index, metadata, selector->timestamp, out, err);
 	default:
 		*out = metadata->current_snapshot;
 		return true;
@@ -437,7 +466,7 @@ static bool lake_version(struct tables *tables, size_t index,
 	struct metadata *metadata = NULL;
 	const struct snapshot *snapshot = NULL;
 	if (!find_metadata(lake, lake->view.tables[index].metadata_location, &metadata, err) ||
-		!find_snapshot(lake, metadata, selector, &snapshot, err))
+		!find_snapshot(lake, index, metadata, selector, &snapshot, err))
 		return false;
 
 	/* the schema of a table without a version may still change */
@@ -482,7 +511,7 @@ bool lake_tables_look(struct tables *tables, size_t index, const struct version_
 	const struct snapshot *snapshot = NULL;
 	*out = (struct lake_version){ 0 };
 	if (!find_metadata(lake, lake->view.tables[index].metadata_location, &metadata, err) ||
-		!find_snapshot(lake, metadata, selector, &snapshot, err))
+		!find_snapshot(lake, index, metadata, selector, &snapshot, err))
 		return false;
 	if (snapshot == NULL)
 		return true;

@@ -5,7 +5,8 @@
  * that were read are kept, because neither ever changes.
  *
  * AT by position or time gives exactly what the lake was there, or MISSING where that version is
- * not kept any more; a position that the lake has not reached is MISSING too.
+ * not kept any more; a position that the lake has not reached is MISSING too, and so is, for a
+ * table that was paused or read again, what lies between.
  *
  * Kinds: those of catalog.h and store.h; MISSING when there is no lake; CORRUPT for metadata that
  * breaks its format or is gone; UNSUPPORTED for files that are not read here (deletion vectors,

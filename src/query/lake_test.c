@@ -28,6 +28,7 @@ struct lab {
 	const char *location; /* of metadata; "" before the first commit */
 	struct catalog_table table;
 	int64_t version;
+	lsn_t known_until; /* of the next version's parent; 0: the next version */
 	uint64_t commit_number;
 	struct manifest_entry data[FILES_MAX];
 	struct manifest_entry deletes[FILES_MAX];
@@ -203,21 +204,24 @@ static void publish(struct lab *lab)
 static void commit_version(struct lab *lab)
 {
 	lab->version++;
-	char position[LSN_TEXT_SIZE];
+	char position[LSN_TEXT_SIZE], until[LSN_TEXT_SIZE];
 	struct key_value summary[] = {
 		{ SUMMARY_OPERATION, "overwrite" },
 		{ SUMMARY_POSITION, lsn_format((lsn_t)lab->version << 12, position) },
 		{ SUMMARY_LAKE, "lake" },
+		{ SUMMARY_KNOWN_UNTIL, lsn_format(lab->known_until, until) },
 	};
 	const struct snapshot snapshot = {
 		.snapshot_id = lab->version,
 		.has_parent = lab->version > 1,
-		.parent_snapshot_id = lab->version - 1,
+		.parent_snapshot_id = lab->metadata->current_snapshot
+					      ? lab->metadata->current_snapshot->snapshot_id
+					      : 0,
 		.has_schema_id = true,
 		.sequence_number = lab->version,
 		.timestamp_ms = lab->version * 1000,
 		.manifest_list = write_list(lab),
-		.summary_count = 3,
+		.summary_count = lab->known_until != 0 ? 4 : 3,
 		.summary = summary,
 	};
 	const struct snapshot_ref main_ref = { .name = REF_MAIN, .snapshot_id = lab->version };
@@ -430,6 +434,39 @@ TEST(a_table_that_stands_still_says_so)
 	CHECK_TEXT((const char *)lab.notes.data,
 		"table \"public.orders\" is paused at position 0/4000: a value does not fit\n");
 	EXPECT(&lab, "SELECT state FROM (SHOW TABLES)", "paused");
+	lab_close(&lab);
+}
+
+TEST(what_a_table_was_while_it_stood_still_is_not_known)
+{
+	struct lab lab;
+	lab_open(&lab);
+	lake_create(&lab);
+	commit_four(&lab);
+	lab.table.state = TABLE_PAUSED;
+	lab.table.reason = "a value does not fit";
+	lab.table.position = 0x4800;
+	lab.version = 5;
+	publish(&lab);
+	EXPECT(&lab, IDS_AT("VERSION => '0/4800'"), "0 3 4 5");
+	EXPECT_ERROR(&lab, IDS_AT("VERSION => '0/4801'"), ERROR_MISSING, "stands still at");
+	EXPECT(&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:04'"), "0 3 4 5");
+	EXPECT_ERROR(
+		&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:05'"), ERROR_MISSING, "stands still");
+
+	lab.table.state = TABLE_LIVE;
+	lab.known_until = 0x4800;
+	add_data(&lab, "c.parquet", 9, 1);
+	commit_version(&lab);
+	EXPECT(&lab, IDS_AT("VERSION => '0/4000'"), "0 3 4 5");
+	EXPECT(&lab, IDS_AT("VERSION => '0/4800'"), "0 3 4 5");
+	EXPECT_ERROR(&lab, IDS_AT("VERSION => '0/4801'"), ERROR_MISSING, "no version");
+	EXPECT_ERROR(&lab, IDS_AT("VERSION => '0/5FFF'"), ERROR_MISSING, "no version");
+	EXPECT(&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:04.5'"), "0 3 4 5");
+	EXPECT_ERROR(
+		&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:05'"), ERROR_MISSING, "no version");
+	EXPECT(&lab, IDS_AT("VERSION => '0/6000'"), "0 3 4 5 9");
+	EXPECT(&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:06'"), "0 3 4 5 9");
 	lab_close(&lab);
 }
 

@@ -102,8 +102,7 @@ static struct snapshot snapshot_make(
 	};
 	if (base->current_snapshot)
 		snapshot.parent_snapshot_id = base->current_snapshot->snapshot_id;
-	snapshot.summary =
-		summary_make(table, pending->options.position, arena, &snapshot.summary_count);
+	snapshot.summary = summary_make(table, &pending->options, arena, &snapshot.summary_count);
 	return snapshot;
 }
 

@@ -114,8 +114,8 @@ static void add_totals(struct summary *summary, const struct tally *total)
 	add_total(summary, "total-equality-deletes", 0);
 }
 
-struct key_value *summary_make(
-	const struct table *table, lsn_t position, struct arena *arena, size_t *count)
+struct key_value *summary_make(const struct table *table, const struct table_prepare *options,
+	struct arena *arena, size_t *count)
 {
 	struct tallies tallies = { 0 };
 	for (size_t i = 0; i < table->file_count; i++)
@@ -124,8 +124,10 @@ struct key_value *summary_make(
 		0 };
 	char text[LSN_TEXT_SIZE];
 	add_text(&summary, SUMMARY_OPERATION, operation_of(table, &tallies));
-	add_text(&summary, SUMMARY_POSITION, lsn_format(position, text));
+	add_text(&summary, SUMMARY_POSITION, lsn_format(options->position, text));
 	add_text(&summary, SUMMARY_LAKE, table->options.lake_id);
+	if (options->known_until != 0)
+		add_text(&summary, SUMMARY_KNOWN_UNTIL, lsn_format(options->known_until, text));
 	add_changes(&summary, &tallies);
 	add_totals(&summary, &tallies.total);
 	*count = summary.count;

@@ -123,6 +123,7 @@ bool table_fold(struct table *table, uint64_t rows_max,
 
 struct table_prepare {
 	lsn_t position;           /* of the source: in the version's summary (I5) */
+	lsn_t known_until;        /* the table was read again: its last version holds up to here */
 	int64_t timestamp_ms;     /* the same for all tables of a commit (I5) */
 	int64_t expire_before_ms; /* versions are kept from the newest one at or before this on */
 	micros_t removal_at;      /* not_before of objects that no version names any more */

@@ -225,8 +225,12 @@ bool fixture_prepare(struct fixture *fixture, int64_t expire_age_ms)
 {
 	fixture->time_ms += 400;
 	fixture->position += 10;
-	const struct table_prepare options = { fixture->position, fixture->time_ms,
-		fixture->time_ms - expire_age_ms, 77 };
+	const struct table_prepare options = {
+		.position = fixture->position,
+		.timestamp_ms = fixture->time_ms,
+		.expire_before_ms = fixture->time_ms - expire_age_ms,
+		.removal_at = 77,
+	};
 	return table_prepare(
 		fixture->table, &options, &fixture->arena, &fixture->prepared, &fixture->err);
 }

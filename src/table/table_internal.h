@@ -332,7 +332,7 @@ bool delete_file_read(struct table *table, struct table_file *file, struct error
 
 /* --- summary of the next version --- */
 
-struct key_value *summary_make(
-	const struct table *table, lsn_t position, struct arena *arena, size_t *count);
+struct key_value *summary_make(const struct table *table, const struct table_prepare *options,
+	struct arena *arena, size_t *count);
 
 #endif

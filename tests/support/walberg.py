@@ -109,6 +109,14 @@ class Lake:
         self.process = None
         self.log_path = self.directory.with_name(self.directory.name + ".stderr")
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Nothing of a failed test goes on."""
+        if self.is_running:
+            self.kill()
+
     # ---- commands --------------------------------------------------------------------------
 
     def arguments(self, command, *arguments):
@@ -188,6 +196,14 @@ class Lake:
 
     def activity(self):
         return Activity(self.directory / "process")
+
+    def activity_text(self):
+        """Nothing before the process has said what it does."""
+        try:
+            with self.activity() as activity:
+                return activity.text
+        except (FileNotFoundError, ValueError):
+            return ""
 
     def check_running(self):
         if not self.is_running:
@@ -269,19 +285,25 @@ class Lake:
                     catalog.execute("SELECT table_namespace, table_name, metadata_location"
                                     " FROM iceberg_tables")}
 
+    def snapshots(self):
+        """What `walberg snapshots` lists, oldest first."""
+        return _rows(self.command("snapshots", "--json").splitlines())
+
     def positions(self):
-        """What `walberg snapshots` lists: texts, oldest first."""
-        lines = self.command("snapshots", "--json").splitlines()
-        return [json.loads(line)["position"] for line in lines]
+        """Of these, as texts."""
+        return [entry["position"] for entry in self.snapshots()]
 
 
 class Session:
-    """A standing `walberg sql --json`: statements in, rows out."""
+    """A standing `walberg sql --json`: statements in, rows out.
+
+    notes: the lines that the last statement wrote beside its rows."""
 
     def __init__(self, arguments, options=None):
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, **(options or {}))
         self.count = 0
+        self.notes = []
 
     def sql(self, statement):
         """Its rows; Failed when it fails."""
@@ -296,9 +318,9 @@ class Session:
             lines.append(line)
         else:
             raise Failed(f"walberg sql ended: {''.join(lines)}")
-        said = [line for line in lines if not line.startswith("{")]
-        if any("error" in line for line in said):
-            raise Failed("".join(said))
+        self.notes = [line for line in lines if not line.startswith("{")]
+        if any(line.startswith("error") for line in self.notes):
+            raise Failed("".join(self.notes))
         return _rows(line for line in lines if line.startswith("{"))
 
     def close(self):
@@ -343,7 +365,10 @@ class Activity:
     def text(self):
         return self.bytes[64:264].split(b"\0")[0].decode(errors="replace")
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.bytes.close()
 
 
