@@ -51,6 +51,19 @@ void catalog_close(struct catalog *catalog)
 		catalog->ops->close(catalog);
 }
 
+struct lake catalog_copy_lake(const struct lake *lake, struct arena *arena)
+{
+	struct lake copy = *lake;
+	copy.id = arena_copy_cstring(arena, lake->id);
+	copy.slot_name = arena_copy_cstring(arena, lake->slot_name);
+	copy.publication_name = arena_copy_cstring(arena, lake->publication_name);
+	copy.append_publication_name = arena_copy_cstring(arena, lake->append_publication_name);
+	copy.system_identifier = arena_copy_cstring(arena, lake->system_identifier);
+	copy.commit_id = arena_copy_cstring(arena, lake->commit_id);
+	copy.log_id = arena_copy_cstring(arena, lake->log_id);
+	return copy;
+}
+
 const struct catalog_table *catalog_view_find(
 	const struct catalog_view *view, const char *namespace_name, const char *name)
 {

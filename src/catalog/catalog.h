@@ -75,10 +75,13 @@ struct lake_commit {
 	int64_t timestamp_ms;
 };
 
+#define CATALOG_REQUEST_SNAPSHOT "snapshot"
+#define CATALOG_REQUEST_EVERYTHING "--all"
+
 struct catalog_request { /* of a command to the running process */
 	int64_t id;
-	const char *kind;     /* "snapshot" */
-	const char *argument; /* "public.orders" */
+	const char *kind;     /* CATALOG_REQUEST_SNAPSHOT: read a table again */
+	const char *argument; /* "public.orders", or CATALOG_REQUEST_EVERYTHING */
 };
 
 struct catalog_view { /* everything, read in one transaction; in the arena */
@@ -161,6 +164,9 @@ bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, s
 bool catalog_request(struct catalog *catalog, const char *kind, const char *argument,
 	struct error *err) MUST_CHECK;
 void catalog_close(struct catalog *catalog);
+
+/* With copies of its texts. */
+struct lake catalog_copy_lake(const struct lake *lake, struct arena *arena);
 
 const struct catalog_table *catalog_view_find(
 	const struct catalog_view *view, const char *namespace_name, const char *name);

@@ -250,14 +250,7 @@ static bool open_tables(
 static void take_lake(struct publisher *publisher, const struct catalog_view *view)
 {
 	struct lake *lake = &publisher->lake;
-	*lake = view->lake;
-	lake->id = keep(publisher, lake->id);
-	lake->slot_name = keep(publisher, lake->slot_name);
-	lake->publication_name = keep(publisher, lake->publication_name);
-	lake->append_publication_name = keep(publisher, lake->append_publication_name);
-	lake->system_identifier = keep(publisher, lake->system_identifier);
-	lake->log_id = keep(publisher, lake->log_id);
-	lake->commit_id = keep(publisher, lake->commit_id);
+	*lake = catalog_copy_lake(&view->lake, &publisher->arena);
 	publisher->options.table.lake_id = lake->id;
 	publisher->commit_count = view->commit_count;
 	publisher->commits =

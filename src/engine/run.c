@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum {
+enum { /* microseconds */
 	REQUEST_INTERVAL = 1000 * 1000,
 	IDLE_WAIT_MAX = 200 * 1000,
 	BACK_OFF_FIRST = 100 * 1000,
@@ -15,7 +15,10 @@ enum {
 	BACK_OFF_PIECE = 50 * 1000,
 	PROGRESS_INTERVAL = 5 * 1000 * 1000, /* of lines; a bar is redrawn more often */
 	BAR_INTERVAL = 200 * 1000,
-	OPEN_TRIES_MAX = 60,
+};
+
+enum {
+	OPEN_TRIES_MAX = 60
 };
 
 enum outcome {
@@ -42,18 +45,6 @@ struct run {
 };
 
 /* --- shared with the threads --- */
-
-void run_copy_lake(const struct lake *lake, struct arena *arena, struct lake *out)
-{
-	*out = *lake;
-	out->id = arena_copy_cstring(arena, lake->id);
-	out->slot_name = arena_copy_cstring(arena, lake->slot_name);
-	out->publication_name = arena_copy_cstring(arena, lake->publication_name);
-	out->append_publication_name = arena_copy_cstring(arena, lake->append_publication_name);
-	out->system_identifier = arena_copy_cstring(arena, lake->system_identifier);
-	out->commit_id = arena_copy_cstring(arena, lake->commit_id);
-	out->log_id = arena_copy_cstring(arena, lake->log_id);
-}
 
 void run_back_off(struct world *world, int *tries, volatile sig_atomic_t *stop, atomic_bool *also)
 {
@@ -223,7 +214,7 @@ static bool start_capture(struct run *run, struct source *source, struct error *
 	capture->activity = process_activity(run->process);
 	capture->source = source;
 	capture->log = run->log;
-	run_copy_lake(publisher_lake(run->publisher), &capture->arena, &capture->lake);
+	capture->lake = catalog_copy_lake(publisher_lake(run->publisher), &capture->arena);
 	return capture_thread_start(capture, err);
 }
 
@@ -231,7 +222,7 @@ static bool start_capture(struct run *run, struct source *source, struct error *
 
 static void take_request(struct run *run, const struct catalog_request *request)
 {
-	if (strcmp(request->argument, "--all") == 0) {
+	if (strcmp(request->argument, CATALOG_REQUEST_EVERYTHING) == 0) {
 		run->begins_again = true;
 		return; /* dealt with by the commit that begins the lake again */
 	}
@@ -290,7 +281,7 @@ static bool start_reading(struct run *run, struct publisher_table *table, struct
 	reading->configuration = run->configuration;
 	reading->process = run->process;
 	reading->watches = run->watches;
-	run_copy_lake(publisher_lake(run->publisher), &reading->arena, &reading->lake);
+	reading->lake = catalog_copy_lake(publisher_lake(run->publisher), &reading->arena);
 	reading->namespace_name = arena_copy_cstring(&reading->arena, table->row.namespace_name);
 	reading->name = arena_copy_cstring(&reading->arena, table->row.name);
 	reading->location = arena_copy_cstring(&reading->arena, table->row.metadata_location);

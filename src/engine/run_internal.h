@@ -71,8 +71,6 @@ struct run_progress {
 };
 struct filling_progress run_progress_of(struct run_progress *progress);
 
-void run_copy_lake(const struct lake *lake, struct arena *arena, struct lake *out);
-
 /* Waits 0.1 s, 0.2 s, ... 10 s, with jitter, in pieces, until *stop. */
 void run_back_off(struct world *world, int *tries, volatile sig_atomic_t *stop, atomic_bool *also);
 
