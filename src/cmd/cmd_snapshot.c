@@ -11,13 +11,10 @@ enum {
 	TELL_INTERVAL = 5 * 1000 * 1000,
 };
 
-static const char REQUEST_KIND[] = "snapshot";
-static const char EVERYTHING[] = "--all"; /* as the running process knows it */
-
 struct snapshot_order {
 	const struct cmd_line *line;
 	const struct configuration *configuration;
-	const char *argument;       /* of the request: schema.table, or EVERYTHING */
+	const char *argument; /* of the request: schema.table, or CATALOG_REQUEST_EVERYTHING */
 	const char *namespace_name; /* NULL: everything */
 	const char *name;
 };
@@ -42,15 +39,6 @@ static bool not_a_name(
 	return error_hint(err, "Write schema.table, for instance %s.%s.", schema, order->argument);
 }
 
-static bool has_relation(const struct snapshot_order *order, const struct source_state *state)
-{
-	for (size_t i = 0; i < state->relation_count; i++)
-		if (strcmp(state->relations[i].namespace_name, order->namespace_name) == 0 &&
-			strcmp(state->relations[i].name, order->name) == 0)
-			return true;
-	return false;
-}
-
 /* A table that the lake does not keep: perhaps it is new, or was changed since the start. */
 static bool check_in_source(const struct snapshot_order *order, const struct lake *lake,
 	struct arena *arena, struct error *err)
@@ -64,13 +52,12 @@ static bool check_in_source(const struct snapshot_order *order, const struct lak
 	source_close(source);
 	if (!is_read)
 		return false;
-	for (size_t i = 0; i < state.left_out_count; i++)
-		if (strcmp(state.left_out[i].namespace_name, order->namespace_name) == 0 &&
-			strcmp(state.left_out[i].name, order->name) == 0)
-			return error_set(err, ERROR_UNSUPPORTED, "\"%s\" is left out: %s",
-				order->argument, state.left_out[i].reason);
-	if (has_relation(order, &state))
+	if (source_find_relation(&state, order->namespace_name, order->name) != NULL)
 		return true;
+	const char *reason = source_why_left_out(&state, order->namespace_name, order->name);
+	if (reason != NULL)
+		return error_set(
+			err, ERROR_UNSUPPORTED, "\"%s\" is left out: %s", order->argument, reason);
 	error_set(err, ERROR_MISSING, "neither the lake nor the source has a table \"%s\"",
 		order->argument);
 	return error_hint(err, "\"walberg status\" lists the tables; source.tables says which are "
@@ -84,7 +71,7 @@ static bool check(struct snapshot_order *order, const struct catalog_view *view,
 		error_set(err, ERROR_SETUP, "the lake was dropped from its source");
 		return error_hint(err, "\"walberg run\" begins anew, with all tables.");
 	}
-	if (strcmp(order->argument, EVERYTHING) == 0)
+	if (strcmp(order->argument, CATALOG_REQUEST_EVERYTHING) == 0)
 		return true;
 	const char *dot = strchr(order->argument, '.');
 	if (dot == NULL || dot == order->argument || dot[1] == '\0')
@@ -103,7 +90,7 @@ static bool check(struct snapshot_order *order, const struct catalog_view *view,
 static bool is_asked(const struct snapshot_order *order, const struct catalog_view *view)
 {
 	for (size_t i = 0; i < view->request_count; i++)
-		if (strcmp(view->requests[i].kind, REQUEST_KIND) == 0 &&
+		if (strcmp(view->requests[i].kind, CATALOG_REQUEST_SNAPSHOT) == 0 &&
 			strcmp(view->requests[i].argument, order->argument) == 0)
 			return true;
 	return false;
@@ -187,7 +174,7 @@ static bool ask_and_wait(const struct snapshot_order *order, struct error *err)
 	bool is_running = false;
 	if (!lake_open_catalog(order->configuration, false, &catalog, err))
 		return false;
-	bool done = catalog_request(catalog, REQUEST_KIND, order->argument, err) &&
+	bool done = catalog_request(catalog, CATALOG_REQUEST_SNAPSHOT, order->argument, err) &&
 		    process_look(order->configuration->lake_directory, &process, &is_running, err);
 	const char *what = is_everything(order) ? "everything" : order->argument;
 	if (done && !is_running)
@@ -208,7 +195,7 @@ bool cmd_snapshot(const struct cmd_line *line, struct error *err)
 	struct snapshot_order order = {
 		.line = line,
 		.configuration = &configuration,
-		.argument = line->is_all ? EVERYTHING : line->arguments[0],
+		.argument = line->is_all ? CATALOG_REQUEST_EVERYTHING : line->arguments[0],
 	};
 	bool done = cmd_load_configuration(line, false, &arena, &configuration, err) &&
 		    lake_open_catalog(&configuration, true, &catalog, err) &&

@@ -62,6 +62,12 @@ static void leave_out(struct publisher *publisher, const struct source_state *st
 		struct publisher_table *known =
 			publisher_find(publisher, table->namespace_name, table->name);
 		struct error why;
+		if (source_find_relation(state, table->namespace_name, table->name) != NULL) {
+			logline_warning("a table is captured in part",
+				LOG_TEXT("namespace", table->namespace_name),
+				LOG_TEXT("table", table->name), LOG_TEXT("reason", table->reason));
+			continue;
+		}
 		if (known == NULL || known->row.state == TABLE_LEFT_OUT) {
 			publisher_put(publisher, table->namespace_name, table->name, TABLE_LEFT_OUT,
 				table->reason, "");
@@ -77,11 +83,7 @@ static void leave_out(struct publisher *publisher, const struct source_state *st
 static const struct relation *find_relation(
 	const struct source_state *state, const struct catalog_table *row)
 {
-	for (size_t i = 0; i < state->relation_count; i++)
-		if (strcmp(state->relations[i].name, row->name) == 0 &&
-			strcmp(state->relations[i].namespace_name, row->namespace_name) == 0)
-			return &state->relations[i];
-	return NULL;
+	return source_find_relation(state, row->namespace_name, row->name);
 }
 
 /* Tables of the lake that the source does not have any more, or has in another form. */

@@ -364,6 +364,21 @@ TEST(tables_that_are_left_out_say_why_and_come_back_when_they_can)
 
 /* --- one table anew --- */
 
+TEST(a_table_that_is_captured_in_part_goes_on)
+{
+	struct filled f;
+	begin_with_two(&f);
+	struct source_left_out left_out[] = { { "public", "items", "a column is generated" } };
+	struct relation relations[] = { script_items, script_lines };
+	struct source_state state = state_of(&f, relations, 2);
+	state.left_out = left_out;
+	state.left_out_count = 1;
+	filling_compare(f.publisher, &state);
+	CHECK_EQUAL(state_now(&f, "items"), TABLE_LIVE);
+	CHECK(source_why_left_out(&state, "public", "items") == NULL);
+	filled_end(&f);
+}
+
 TEST(a_table_is_filled_anew_on_its_old_one_where_its_rows_fit)
 {
 	struct filled f;

@@ -6,23 +6,14 @@
 static bool find_table(
 	struct reading_thread *reading, const struct source_state *state, struct error *err)
 {
-	for (size_t i = 0; i < state->relation_count; i++) {
-		struct relation *relation = &state->relations[i];
-		if (strcmp(relation->namespace_name, reading->namespace_name) != 0 ||
-			strcmp(relation->name, reading->name) != 0)
-			continue;
-		reading->relation = relation;
-		return check_relation(relation, err);
-	}
-	for (size_t i = 0; i < state->left_out_count; i++) {
-		const struct source_left_out *table = &state->left_out[i];
-		if (strcmp(table->namespace_name, reading->namespace_name) == 0 &&
-			strcmp(table->name, reading->name) == 0)
-			return error_set(err, ERROR_UNSUPPORTED, "%s", table->reason);
-	}
+	reading->relation = source_find_relation(state, reading->namespace_name, reading->name);
+	if (reading->relation != NULL)
+		return check_relation(reading->relation, err);
+	const char *reason = source_why_left_out(state, reading->namespace_name, reading->name);
+	if (reason != NULL)
+		return error_set(err, ERROR_UNSUPPORTED, "%s", reason);
 	return error_set(err, ERROR_MISSING,
-		"the source has no such table, or source.tables does "
-		"not name it");
+		"the source has no such table, or source.tables does not name it");
 }
 
 static bool read_table(

@@ -91,3 +91,25 @@ void source_snapshot_close(struct source_snapshot *snapshot)
 	if (snapshot != NULL)
 		snapshot->ops->close(snapshot);
 }
+
+struct relation *source_find_relation(
+	const struct source_state *state, const char *namespace_name, const char *name)
+{
+	for (size_t i = 0; i < state->relation_count; i++)
+		if (strcmp(state->relations[i].name, name) == 0 &&
+			strcmp(state->relations[i].namespace_name, namespace_name) == 0)
+			return &state->relations[i];
+	return NULL;
+}
+
+const char *source_why_left_out(
+	const struct source_state *state, const char *namespace_name, const char *name)
+{
+	if (source_find_relation(state, namespace_name, name) != NULL)
+		return NULL;
+	for (size_t i = 0; i < state->left_out_count; i++)
+		if (strcmp(state->left_out[i].name, name) == 0 &&
+			strcmp(state->left_out[i].namespace_name, namespace_name) == 0)
+			return state->left_out[i].reason;
+	return NULL;
+}

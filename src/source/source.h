@@ -46,6 +46,13 @@ struct source_state { /* in the arena of the call */
 	struct source_left_out *left_out;
 };
 
+/* NULL when it is not among them. */
+struct relation *source_find_relation(
+	const struct source_state *state, const char *namespace_name, const char *name);
+/* The reason; NULL when the table is captured, if only in part, or is not there. */
+const char *source_why_left_out(
+	const struct source_state *state, const char *namespace_name, const char *name);
+
 enum source_message_kind {
 	SOURCE_NOTHING = 0, /* none came within the time */
 	SOURCE_MESSAGE,     /* body is a pgoutput message */
