@@ -27,7 +27,7 @@ struct publisher {
 	size_t done_count;
 	int64_t *done;
 
-	micros_t fold_time; /* of the last commit: rare, and no measure of the next */
+	micros_t fold_time;    /* of the last commit: rare, and no measure of the next */
 	micros_t delta_due_at; /* monotonic; of a commit with rows */
 	micros_t quiet_due_at; /* of one with nothing but a position or removals */
 	micros_t log_due_at;   /* of one that only lets the log go */
