@@ -90,7 +90,28 @@ TEST(the_objects_of_a_table_that_cannot_be_opened_stay)
 	published_close(&lake);
 }
 
-/* The objects of the newest and of the oldest version of a table, and nothing of them is gone. */
+TEST(objects_of_expired_versions_stay_for_the_readers_of_these_versions)
+{
+	struct published lake;
+	size_t count = 0;
+	published_open(&lake);
+	for (lsn_t i = 1; count == 0; i++) {
+		char row[32];
+		CHECK(i < 10);
+		snprintf(row, sizeof row, "%d|a|1", (int)i);
+		world_sim_advance(lake.world, 2 * MINUTE);
+		published_insert(&lake, 100 * i, &script_items, row);
+		(void)published_removals(&lake, &count);
+	}
+	const micros_t now = world_now(lake.world);
+	const struct removal *removals = published_removals(&lake, &count);
+	for (size_t i = 0; i < count; i++) {
+		CHECK_EQUAL(removals[i].not_before, now + lake.options.history.removal_delay);
+		CHECK(is_there(&lake, removals[i].path));
+	}
+	published_close(&lake);
+}
+
 TEST(nothing_that_a_version_names_is_ever_removed)
 {
 	struct published lake;
