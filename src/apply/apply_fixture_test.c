@@ -22,9 +22,12 @@ static struct relation_column line_columns[] = {
 	{ "count", 20, -1, { .type = VALUE_LONG }, true, false },
 };
 
-const struct relation script_items = { 100, 100, "public", "items", 'd', false, 3, keyed_columns };
-const struct relation script_whole = { 101, 101, "public", "whole", 'f', false, 3, keyed_columns };
-const struct relation script_lines = { 102, 102, "public", "lines", 'd', true, 3, line_columns };
+const struct relation script_items = { 100, 100, "public", "items", 'd', false, 3, keyed_columns,
+	false };
+const struct relation script_whole = { 101, 101, "public", "whole", 'f', false, 3, keyed_columns,
+	false };
+const struct relation script_lines = { 102, 102, "public", "lines", 'd', true, 3, line_columns,
+	false };
 
 /* --- the log --- */
 

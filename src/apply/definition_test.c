@@ -7,7 +7,7 @@ static struct relation_column columns[] = {
 	{ "price", 1700, 655366, { VALUE_DECIMAL, 10, 2 }, false, false },
 };
 
-static const struct relation KEPT = { 7, 7, "public", "orders", 'd', false, 2, columns };
+static const struct relation KEPT = { 7, 7, "public", "orders", 'd', false, 2, columns, false };
 
 struct seen {
 	struct pgoutput_column columns[3];

@@ -9,7 +9,7 @@ TEST(a_definition_survives_the_catalog)
 		{ "total \"x\"", 1700, 1179654, { VALUE_DECIMAL, 18, 2 }, false, false },
 		{ "box", 603, -1, { VALUE_NONE, 0, 0 }, false, false },
 	};
-	struct relation relation = { 77, 78, "public", "orders", 'f', false, 3, columns };
+	struct relation relation = { 77, 78, "public", "orders", 'f', false, 3, columns, false };
 	struct arena arena = { 0 };
 	struct error err;
 	struct relation back;

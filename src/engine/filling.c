@@ -100,6 +100,12 @@ static void pause_changed(struct publisher *publisher, const struct source_state
 		else if (table->open != NULL &&
 			 !check_same_definition(table->open->relation, now, &why))
 			hint_snapshot(now, &why);
+		else if (now->is_unpublished) {
+			error_set(&why, ERROR_UNSUPPORTED,
+				"its publication was changed and does not send all its changes: "
+				"some may be missing");
+			hint_snapshot(now, &why);
+		}
 		if (why.kind != ERROR_NONE)
 			publisher_pause(publisher, table, &why);
 	}
@@ -175,6 +181,13 @@ static bool fill(struct beginning *beginning, const struct relation *relation,
 	if (filling_open_empty(apply, relation, table->row.metadata_location, &table->open, err) &&
 		filling_read_table(table->open, snapshot, beginning->progress, err))
 		return true;
+	if (err->kind == ERROR_BUSY) {
+		/* A lock on it must not hold up the others: it is read when the lake is there. */
+		logline_write_error(LOGLINE_WARNING, err);
+		publisher_reread(publisher, table);
+		table->row.log_position = 0; /* of the log that the lake will have */
+		return true;
+	}
 	if (!apply_concerns_table(err->kind))
 		return error_context(
 			err, "reading \"%s.%s\"", relation->namespace_name, relation->name);

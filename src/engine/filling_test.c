@@ -28,7 +28,8 @@ static struct relation_column boxed_columns[] = {
 	{ "count", 20, -1, { .type = VALUE_LONG }, true, false },
 };
 
-static const struct relation BOXED = { 105, 105, "public", "boxed", 'd', false, 3, boxed_columns };
+static const struct relation BOXED = { 105, 105, "public", "boxed", 'd', false, 3, boxed_columns,
+	false };
 
 static struct pgoutput_tuple row_of(struct filled *f, int32_t id, const char *note, bool is_whole)
 {
@@ -359,6 +360,73 @@ TEST(tables_that_are_left_out_say_why_and_come_back_when_they_can)
 	state = state_of(&f, now, 2);
 	filling_compare(f.publisher, &state);
 	CHECK_EQUAL(parts->row.state, TABLE_SNAPSHOT);
+	filled_end(&f);
+}
+
+TEST(a_table_that_somebody_took_out_of_the_publication_is_paused)
+{
+	struct filled f;
+	begin_with_two(&f);
+	struct relation now[] = { script_items, script_lines };
+	now[1].is_unpublished = true;
+	const struct source_state state = state_of(&f, now, 2);
+	filling_compare(f.publisher, &state);
+	CHECK_EQUAL(state_now(&f, "items"), TABLE_LIVE);
+	const struct publisher_table *lines = publisher_find(f.publisher, "public", "lines");
+	CHECK_EQUAL(lines->row.state, TABLE_PAUSED);
+	CHECK(strstr(lines->row.reason, "its publication was changed") != NULL);
+	CHECK(strstr(lines->row.reason, "walberg snapshot public.lines") != NULL);
+	filled_end(&f);
+}
+
+/* --- a table that is locked while the lake begins --- */
+
+static struct {
+	const struct source_ops *source;
+	const struct source_snapshot_ops *snapshot;
+} unlocked;
+
+static bool open_unless_locked(
+	struct source_snapshot *snapshot, const struct relation *relation, struct error *err)
+{
+	if (strcmp(relation->name, "items") == 0)
+		return error_set(err, ERROR_BUSY, "another transaction holds a lock");
+	return unlocked.snapshot->open_table(snapshot, relation, err);
+}
+
+static bool open_snapshot_with_a_lock(
+	struct source *source, bool is_lake_slot, struct source_snapshot **out, struct error *err)
+{
+	static struct source_snapshot_ops ops;
+	if (!unlocked.source->open_snapshot(source, is_lake_slot, out, err))
+		return false;
+	unlocked.snapshot = (*out)->ops;
+	ops = *unlocked.snapshot;
+	ops.open_table = open_unless_locked;
+	(*out)->ops = &ops;
+	return true;
+}
+
+TEST(a_locked_table_does_not_hold_up_the_lake_and_is_read_later)
+{
+	struct filled f;
+	filled_begin(&f);
+	const size_t items = recording_add_table(f.recording, &script_items);
+	const size_t lines = recording_add_table(f.recording, &script_lines);
+	record_row(&f, items, row_of(&f, 1, "a", true));
+	record_row(&f, lines, row_of(&f, 5, "x", true));
+	connect(&f);
+	unlocked.source = f.source->ops;
+	struct source_ops ops = *f.source->ops;
+	ops.open_snapshot = open_snapshot_with_a_lock;
+	f.source->ops = &ops;
+	CHECK_OK(begin_lake(&f), &f.err);
+	f.source->ops = unlocked.source;
+	CHECK_EQUAL(view_of(&f).lake.phase, LAKE_LIVE);
+	CHECK_EQUAL(row_in(&f, "items")->state, TABLE_SNAPSHOT);
+	CHECK_EQUAL(row_in(&f, "items")->log_position, 0);
+	CHECK(publisher_find(f.publisher, "public", "items")->open == NULL);
+	CHECK_TEXT(rows_in(&f, "lines"), "5|x|5");
 	filled_end(&f);
 }
 

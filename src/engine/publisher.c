@@ -454,5 +454,7 @@ bool publisher_join(struct publisher *publisher, struct apply *filled, struct ap
 	assert(entry != NULL && entry->open == NULL);
 	apply_move(publisher->apply, filled, table);
 	entry->open = table;
+	/* It follows with the others now; after a restart it is read from its beginning. */
+	entry->row.log_position = 0;
 	return true;
 }

@@ -28,6 +28,7 @@ struct relation {
 	bool is_append;        /* no usable identity: only inserts and truncates are seen */
 	size_t column_count;
 	struct relation_column *columns;
+	bool is_unpublished; /* when it was read, its publication did not send all its changes */
 };
 
 #endif

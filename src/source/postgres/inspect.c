@@ -21,6 +21,8 @@ enum table_field {
 	TABLE_HAS_KEY,
 	TABLE_COLUMN_COUNT,
 	TABLE_GENERATED,
+	TABLE_IS_PUBLISHED,
+	TABLE_IS_PUBLISHED_APPEND,
 };
 
 /*
@@ -43,11 +45,18 @@ enum table_field {
 	"  AND NOT a.attisdropped AND a.attgenerated = ''),"                                       \
 	" (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"  \
 	"  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"                       \
-	"  AND a.attgenerated <> '')"                                                              \
+	"  AND a.attgenerated <> ''),"                                                             \
+	" EXISTS (" MEMBER_SQL " AND p.pubinsert AND p.pubtruncate AND p.pubupdate"                \
+	"  AND p.pubdelete),"                                                                      \
+	" EXISTS (" MEMBER_SQL " AND p.pubinsert AND p.pubtruncate)"                               \
 	" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"                           \
 	" WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'"                          \
 	" AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'"                           \
 	" ORDER BY n.nspname, c.relname"
+
+#define MEMBER_SQL                                                                                 \
+	"SELECT FROM pg_publication_rel m JOIN pg_publication p ON p.oid = m.prpubid"              \
+	" WHERE m.prrelid = c.oid AND p.pubname = %s"
 
 #define MEMBERS_SQL                                                                                \
 	"SELECT FROM pg_publication_rel m JOIN pg_publication p ON p.oid = m.prpubid"              \
@@ -63,7 +72,7 @@ static const char *tables_sql(const struct postgres_source *source, struct arena
 			"EXISTS (" MEMBERS_SQL
 			" AND (m.prqual IS NOT NULL OR m.prattrs IS NOT NULL))",
 			main, append);
-	return arena_format(arena, TABLES_SQL, main, append, is_filtered);
+	return arena_format(arena, TABLES_SQL, main, append, is_filtered, main, append);
 }
 
 /* What a table is that is not captured, or NULL: a property that no privilege changes. */
@@ -122,13 +131,16 @@ static struct relation relation_of(
 {
 	const char identity = postgres_text(rows, row, TABLE_REPLICA_IDENTITY)[0];
 	const bool has_key = postgres_bool(rows, row, TABLE_HAS_KEY) && identity != 'n';
+	const bool is_append = !has_key && identity != 'i';
 	return (struct relation){
 		.oid = (uint32_t)postgres_int64(rows, row, TABLE_OID),
 		.filenode = (uint32_t)postgres_int64(rows, row, TABLE_FILENODE),
 		.namespace_name = arena_copy_cstring(arena, postgres_text(rows, row, TABLE_SCHEMA)),
 		.name = arena_copy_cstring(arena, postgres_text(rows, row, TABLE_NAME)),
 		.replica_identity = identity,
-		.is_append = !has_key && identity != 'i',
+		.is_append = is_append,
+		.is_unpublished = !postgres_bool(
+			rows, row, is_append ? TABLE_IS_PUBLISHED_APPEND : TABLE_IS_PUBLISHED),
 	};
 }
 

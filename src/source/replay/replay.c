@@ -101,6 +101,7 @@ static bool replay_inspect(
 	for (size_t i = 0; i < recording->table_count; i++) {
 		out->relations[i] = recording->tables[i].relation;
 		out->relations[i].filenode = replay_filenode_at(recording, i, lsn);
+		out->relations[i].is_unpublished = !atomic_load(&server->is_published[i]);
 	}
 	return true;
 }
