@@ -34,7 +34,7 @@ bool bitmap_set(struct bitmap *bitmap, uint32_t position)
 	return true;
 }
 
-void bitmap_deinit(struct bitmap *bitmap)
+static void bitmap_deinit(struct bitmap *bitmap)
 {
 	free(bitmap->words);
 	*bitmap = (struct bitmap){ 0 };

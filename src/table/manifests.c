@@ -19,7 +19,7 @@ struct group *table_add_group(struct table *table)
 	return group;
 }
 
-bool group_manifest_has_live(const struct group_manifest *manifest)
+static bool group_manifest_has_live(const struct group_manifest *manifest)
 {
 	return manifest->is_there &&
 	       manifest->file.added_files_count + manifest->file.existing_files_count > 0;

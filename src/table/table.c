@@ -230,11 +230,6 @@ void table_abandon(struct table *table, struct arena *arena, const char ***paths
 
 /* --- what it is --- */
 
-const struct relation *table_relation(const struct table *table)
-{
-	return table->relation;
-}
-
 uint64_t table_row_count(const struct table *table)
 {
 	return table->row_count;

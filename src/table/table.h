@@ -57,7 +57,6 @@ bool table_load(struct world *world, struct store *store, const struct table_opt
 
 void table_close(struct table *table); /* also NULL; leaves every object where it is */
 
-const struct relation *table_relation(const struct table *table);
 uint64_t table_row_count(const struct table *table); /* live rows, the delta included */
 size_t table_file_count(const struct table *table);  /* live data files, the delta included */
 const char *table_metadata_location(const struct table *table); /* "" before the first commit */

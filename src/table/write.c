@@ -6,6 +6,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
+struct output {
+	struct table *table;
+	struct table_file *file;
+	struct object_sink sink;
+	struct parquet_writer *writer;
+};
+
 static bool writer_open(struct output *output, struct error *err)
 {
 	const struct table *table = output->table;
@@ -39,7 +46,7 @@ static struct table_file *new_file(struct table *table)
 	return file;
 }
 
-bool output_open(struct table *table, struct output **out, struct error *err)
+static bool output_open(struct table *table, struct output **out, struct error *err)
 {
 	struct output *output = memory_allocate(1, sizeof *output);
 	output->table = table;
@@ -55,7 +62,7 @@ bool output_open(struct table *table, struct output **out, struct error *err)
 	return true;
 }
 
-bool output_write(struct output *output, const struct batch *batch, const uint32_t *rows,
+static bool output_write(struct output *output, const struct batch *batch, const uint32_t *rows,
 	size_t row_count, struct error *err)
 {
 	const size_t count = rows ? row_count : batch->row_count;
@@ -66,7 +73,7 @@ bool output_write(struct output *output, const struct batch *batch, const uint32
 	return true;
 }
 
-bool output_is_full(const struct output *output)
+static bool output_is_full(const struct output *output)
 {
 	return parquet_writer_size(output->writer) >=
 		       output->table->options.file_size_target_bytes ||
@@ -139,7 +146,7 @@ static void keep_file(struct output *output, const struct parquet_file_info *inf
 	free(output);
 }
 
-bool output_finish(struct output *output, struct error *err)
+static bool output_finish(struct output *output, struct error *err)
 {
 	struct parquet_file_info info;
 	struct arena arena = { 0 };
