@@ -120,7 +120,7 @@ static bool open_publisher(struct run *run, struct error *err)
 	return publisher_open(&options, &run->publisher, err);
 }
 
-static bool open_log_at(struct run *run, lsn_t confirmed_lsn, struct error *err)
+static bool open_log_at(struct run *run, lsn_t begin_lsn, lsn_t confirmed_lsn, struct error *err)
 {
 	const struct lake *lake = publisher_lake(run->publisher);
 	const struct segment_options options = {
@@ -129,6 +129,7 @@ static bool open_log_at(struct run *run, lsn_t confirmed_lsn, struct error *err)
 		.segment_size_bytes = (uint64_t)run->configuration->log_segment_size,
 		.size_limit_bytes = (uint64_t)run->configuration->log_size_limit,
 		.confirmed_lsn = confirmed_lsn,
+		.begin_lsn = begin_lsn,
 		.needed = lake->phase == LAKE_LIVE ? lake->log_position : 0,
 		.needed_log_id = lake->phase == LAKE_LIVE ? lake->log_id : NULL,
 	};
@@ -159,7 +160,8 @@ static bool remove_old_log(struct run *run, struct error *err)
 static bool open_new_log(void *context, struct log **out, struct error *err)
 {
 	struct run *run = context;
-	if (!remove_old_log(run, err) || !open_log_at(run, 0, err))
+	const lsn_t begin_lsn = apply_position(publisher_apply(run->publisher))->lsn;
+	if (!remove_old_log(run, err) || !open_log_at(run, begin_lsn, 0, err))
 		return false;
 	*out = run->log;
 	return true;
@@ -192,7 +194,8 @@ static bool resume_lake(struct run *run, struct source *source, struct error *er
 	struct arena arena = { 0 };
 	struct source_state state;
 	bool done = source_inspect(source, &arena, &state, err) &&
-		    check_source(lake, &state, err) && open_log_at(run, state.confirmed_lsn, err) &&
+		    check_source(lake, &state, err) &&
+		    open_log_at(run, 0, state.confirmed_lsn, err) &&
 		    check_log(lake, &state, log_end_lsn(run->log), err);
 	if (done) {
 		filling_compare(run->publisher, &state);

@@ -118,6 +118,7 @@ struct segment_options {
 	uint64_t size_limit_bytes;     /* append fails with LIMIT beyond it (log.size_limit) */
 	lsn_t confirmed_lsn;           /* the source or the lake ever heard this: a log that ends
 					* before it is CORRUPT, not torn; 0 for a new log */
+	lsn_t begin_lsn;               /* of a new log: what comes after it is logged */
 	log_position_t needed;         /* the lake resumes here: must be in the log, or MISSING */
 	const char *needed_log_id;     /* the log that `needed` is of; another log's is not looked
 					* for; NULL: this one */

@@ -221,6 +221,20 @@ def test_no_line_is_lost_or_doubled(variant, tmp_path, chance):
             compare.assert_equal(server, lake, *ledger.TABLES)
 
 
+def test_a_lake_that_has_logged_nothing_yet_goes_on(tmp_path):
+    with Postgres() as server:
+        ledger.make(server)
+        with Lake(tmp_path / "lake", server.url) as lake:
+            lake.start()
+            lake.wait_live()
+            lake.kill()
+            lake.start()
+            server.sql("UPDATE accounts_a SET balance = 1 WHERE id = 1")
+            lake.wait_for(server.value("SELECT pg_current_wal_insert_lsn()"))
+            assert lake.value("SELECT balance FROM accounts_a WHERE id = 1") == 1
+            assert lake.stop() == 0
+
+
 def test_a_second_process_is_refused(tmp_path):
     with Postgres() as server:
         ledger.make(server)

@@ -214,6 +214,20 @@ TEST(log_survives_a_restart_across_many_segments)
 	log_close(log);
 }
 
+TEST(a_new_log_ends_where_it_began)
+{
+	struct segment_options options = options_of(2000);
+	options.begin_lsn = 700;
+	struct log *log = open_with(&options);
+	CHECK_EQUAL(log_end_lsn(log), 700);
+	log_close(log);
+	options.begin_lsn = 0;
+	options.confirmed_lsn = 700; /* by the slot, when it was made */
+	log = open_with(&options);
+	CHECK_EQUAL(log_end_lsn(log), 700);
+	log_close(log);
+}
+
 TEST(log_holds_messages_larger_than_a_chunk)
 {
 	const struct segment_options options = options_of(1 << 20);
