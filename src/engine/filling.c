@@ -219,6 +219,14 @@ static bool announce(struct beginning *beginning, struct error *err)
 	return publisher_commit(beginning->publisher, err) && source_drop(beginning->source, err);
 }
 
+/* The slot stands at lsn: a log that is opened again must not seem to end before that. */
+static bool mark_beginning(struct log *log, lsn_t lsn, micros_t now, struct error *err)
+{
+	const struct log_record mark = { .kind = LOG_MARK, .end_lsn = lsn, .received_at = now };
+	struct log_receipt receipt;
+	return log_append(log, &mark, err) && log_sync(log, &receipt, err);
+}
+
 static bool begin(struct beginning *beginning,
 	bool (*open_log)(void *context, struct log **out, struct error *err), void *log_context,
 	struct error *err)
@@ -232,10 +240,12 @@ static bool begin(struct beginning *beginning,
 	if (!source_publish(beginning->source, beginning->relations, beginning->count, err) ||
 		!source_open_snapshot(beginning->source, true, &snapshot, err))
 		return false;
-	publisher_begin_at(publisher, snapshot->lsn, publisher_now(publisher));
+	const lsn_t lsn = snapshot->lsn;
+	publisher_begin_at(publisher, lsn, publisher_now(publisher));
 	bool done = fill_all(beginning, snapshot, err);
 	source_snapshot_close(snapshot);
-	if (!done || !open_log(log_context, &log, err))
+	if (!done || !open_log(log_context, &log, err) ||
+		!mark_beginning(log, lsn, publisher_now(publisher), err))
 		return false;
 	publisher_use_log(publisher, log);
 	publisher_set_phase(publisher, LAKE_LIVE);

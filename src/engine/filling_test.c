@@ -190,6 +190,8 @@ TEST(a_lake_begins_with_all_tables_at_one_point)
 	CHECK(f.server.has_slot);
 	CHECK_EQUAL(f.server.confirmed_lsn, view.lake.position);
 	CHECK(f.server.is_published[items] && f.server.is_published[lines]);
+	/* A process that ends now finds a log that reaches up to what the slot has confirmed. */
+	CHECK_EQUAL(log_end_lsn(f.log), f.server.confirmed_lsn);
 	filled_end(&f);
 }
 

@@ -101,27 +101,32 @@ static void reason_text(const struct error *why, char *out, size_t size)
 		why->context[0] ? ")" : "", why->hint[0] ? ". " : "", why->hint);
 }
 
+void publisher_discard(struct publisher *publisher, const struct apply_table *table)
+{
+	struct arena arena = { 0 };
+	const char **paths;
+	size_t count;
+	table_abandon(table->table, &arena, &paths, &count);
+	const micros_t at =
+		world_now(publisher->options.world) + publisher->options.history.removal_delay;
+	for (size_t i = 0; i < count; i++)
+		publisher_add_removal(publisher, paths[i], at);
+	arena_deinit(&arena);
+}
+
 /*
  * The objects of a delta that nobody will name are to be removed.  The table stays at its version,
  * which equals the source up to the lake's position.
  */
 static void abandon(struct publisher *publisher, struct publisher_table *table)
 {
-	struct arena arena = { 0 };
-	const char **paths;
-	size_t count;
-	table_abandon(table->open->table, &arena, &paths, &count);
-	micros_t at =
-		world_now(publisher->options.world) + publisher->options.history.removal_delay;
-	for (size_t i = 0; i < count; i++)
-		publisher_add_removal(publisher, paths[i], at);
+	publisher_discard(publisher, table->open);
 	/* The location is the table's; keep it beyond the table's end. */
 	table->row.metadata_location = keep(publisher, table->row.metadata_location);
 	if (table->row.state == TABLE_LIVE)
 		table->row.position = publisher->lake.position;
 	apply_remove(publisher->apply, table->open);
 	table->open = NULL;
-	arena_deinit(&arena);
 }
 
 void publisher_pause(

@@ -112,6 +112,9 @@ void publisher_reread(struct publisher *publisher, struct publisher_table *table
 /* Another apply at the lake's last commit, for tables that are read while this one goes on. */
 struct apply *publisher_fork_apply(const struct publisher *publisher);
 
+/* What another apply wrote for a table that will not be joined is to be removed. */
+void publisher_discard(struct publisher *publisher, const struct apply_table *table);
+
 /*
  * A table that was filled by another apply, at its floor: bring it to this one's place in the log
  * and take it over.  It shows with the first commit at or beyond its floor.

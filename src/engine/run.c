@@ -15,6 +15,8 @@ enum { /* microseconds */
 	BACK_OFF_PIECE = 50 * 1000,
 	PROGRESS_INTERVAL = 5 * 1000 * 1000, /* of lines; a bar is redrawn more often */
 	BAR_INTERVAL = 200 * 1000,
+	READING_AGAIN_MIN = 1000 * 1000, /* after one that failed */
+	READING_AGAIN_MAX = 64 * 1000 * 1000,
 };
 
 enum {
@@ -41,6 +43,8 @@ struct run {
 	struct reading_thread reading;
 	micros_t requests_due_at;
 	micros_t reading_due_at; /* after a failure, not at once */
+	int reading_failures;    /* one after another */
+	bool has_connected;      /* then a server that cannot be reached will be again */
 	bool begins_again;       /* a request says so */
 };
 
@@ -292,6 +296,24 @@ static bool start_reading(struct run *run, struct publisher_table *table, struct
 	return reading_thread_start(reading, err);
 }
 
+/* Reading all of a table again and again is no small thing for the source: less and less often. */
+static void fail_reading(struct run *run, struct publisher_table *table)
+{
+	const struct reading_thread *reading = &run->reading;
+	if (reading->table != NULL)
+		publisher_discard(run->publisher, reading->table);
+	if (apply_concerns_table(reading->err.kind) || reading->err.kind == ERROR_SETUP) {
+		publisher_pause(run->publisher, table, &reading->err);
+		return;
+	}
+	logline_write_error(LOGLINE_WARNING, &reading->err);
+	micros_t wait = READING_AGAIN_MIN;
+	for (int i = 0; i < run->reading_failures && wait < READING_AGAIN_MAX; i++)
+		wait *= 2;
+	run->reading_failures++;
+	run->reading_due_at = world_monotonic(run->world) + wait;
+}
+
 static bool finish_reading(struct run *run, struct error *err)
 {
 	struct reading_thread *reading = &run->reading;
@@ -302,11 +324,9 @@ static bool finish_reading(struct run *run, struct error *err)
 		publisher_put(run->publisher, reading->namespace_name, reading->name,
 			TABLE_SNAPSHOT, "", definition_encode(reading->relation, &reading->arena));
 		done = publisher_join(run->publisher, reading->apply, reading->table, err);
-	} else if (apply_concerns_table(reading->err.kind)) {
-		publisher_pause(run->publisher, table, &reading->err);
+		run->reading_failures = 0;
 	} else {
-		logline_write_error(LOGLINE_WARNING, &reading->err);
-		run->reading_due_at = world_monotonic(run->world) + REQUEST_INTERVAL;
+		fail_reading(run, table);
 	}
 	reading_thread_reset(reading);
 	process_say(run->process, "running");
@@ -384,6 +404,10 @@ static enum outcome supervise(struct run *run, struct error *err)
 			run_back_off(run->world, &tries, run->stop, &run->capture.failed);
 			if (*run->stop)
 				return OUTCOME_STOPPED;
+			if (run->capture.failed) {
+				*err = run->capture.err;
+				return OUTCOME_FAILED;
+			}
 			outcome = open_publisher(run, err) ? OUTCOME_REOPEN : outcome_of(err);
 		} while (outcome == OUTCOME_REOPEN && run->publisher == NULL);
 		if (run->publisher == NULL)
@@ -458,8 +482,9 @@ static enum outcome run_once(struct run *run, struct error *err)
 	struct source *source = NULL;
 	enum outcome outcome;
 	process_say(run->process, "connecting to the source");
-	if (!open_source(run, &source, err)) {
-		outcome = OUTCOME_FAILED;
+	const bool is_connected = open_source(run, &source, err);
+	if (!is_connected) {
+		outcome = run->has_connected ? outcome_of(err) : OUTCOME_FAILED;
 	} else if (!open_lake(run, source, err)) {
 		outcome = *run->stop ? OUTCOME_STOPPED : outcome_of(err);
 		source_close(source);
@@ -468,6 +493,7 @@ static enum outcome run_once(struct run *run, struct error *err)
 	} else {
 		outcome = supervise(run, err);
 	}
+	run->has_connected |= is_connected;
 	close_lake(run);
 	return outcome;
 }
