@@ -13,11 +13,13 @@ A module's tests share one PostgreSQL server; each test has a database and a lak
 A module may give POSTGRES, the settings of its server.
 """
 
+import itertools
 import os
 import pathlib
 import shutil
 import sys
 import tempfile
+import urllib.parse
 
 import pytest
 
@@ -26,6 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from support import postgres  # noqa: E402
 from support.walberg import Lake, lsn_number  # noqa: E402
 
+COUNTER = itertools.count(1)
 IS_LONG = "WALBERG_TEST_LONG" in os.environ
 
 
@@ -50,7 +53,7 @@ class Database:
 
     @property
     def url(self):
-        return self.server.url_of(self.name)
+        return self.server.url_of(urllib.parse.quote(self.name))
 
     def sql(self, statement, parameters=None):
         return self.server.sql(statement, parameters, database=self.name)
@@ -94,7 +97,7 @@ def server(request):
 
 @pytest.fixture
 def database(server, request):
-    made = Database(server, request.node.name[:50])
+    made = Database(server, f"{request.node.name[:50]} {next(COUNTER)}")
     yield made
     if not getattr(request.node, "has_failed", False) and server.is_running:
         made.remove()

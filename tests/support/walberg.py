@@ -30,7 +30,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("WALBERG", str(ROOT / "build/walberg"))
-WAIT_SECONDS = 120
+WAIT_SECONDS = int(os.environ.get("WALBERG_TEST_WAIT", "120"))
 
 # src/engine/publisher.h: enum publisher_step
 STEPS = ["idle", "apply", "files", "swap", "swapped", "retention"]
@@ -253,6 +253,18 @@ class Lake:
                 yield connection
             finally:
                 connection.close()
+
+    @contextlib.contextmanager
+    def catalog_held(self):
+        """Nobody else can write to the catalog within."""
+        with acting_as(self.user):
+            connection = sqlite3.connect(self.catalog, timeout=30, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
 
     def catalog_rows(self, statement, *parameters):
         """None before the catalog is there."""

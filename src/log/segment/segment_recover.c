@@ -264,7 +264,11 @@ static bool check_end(struct scan *scan, struct error *err)
 	error_set(err, ERROR_CORRUPT, "the log in \"%s\" ends at %s, before %s that was confirmed",
 		scan->log->directory, lsn_format(scan->end_lsn, ends),
 		lsn_format(options->confirmed_lsn, confirmed));
-	return segment_hint_snapshot(err);
+	return error_hint(err,
+		"If the log was moved, bring it back. If the slot was made again or moved, or the "
+		"lake is an older copy, changes are missing: run \"walberg snapshot --all\" to "
+		"read "
+		"everything again.");
 }
 
 static bool check_needed(struct scan *scan, struct error *err)
