@@ -140,6 +140,24 @@ void filling_compare(struct publisher *publisher, const struct source_state *sta
 	}
 }
 
+void filling_let_go(
+	struct publisher *publisher, struct source *source, const struct source_state *state)
+{
+	struct arena arena = { 0 };
+	struct relation *paused = arena_array(&arena, struct relation, state->relation_count);
+	size_t count = 0;
+	for (size_t i = 0; i < publisher_table_count(publisher); i++) {
+		const struct catalog_table *row = &publisher_table_at(publisher, i)->row;
+		const struct relation *relation = find_relation(state, row);
+		if (row->state == TABLE_PAUSED && relation != NULL)
+			paused[count++] = *relation;
+	}
+	struct error err;
+	if (count > 0 && !source_publish(source, paused, count, &err))
+		logline_write_error(LOGLINE_WARNING, &err);
+	arena_deinit(&arena);
+}
+
 /* --- the lake's beginning --- */
 
 struct beginning {

@@ -44,4 +44,11 @@ bool filling_open_empty(struct apply *apply, const struct relation *relation, co
  */
 void filling_compare(struct publisher *publisher, const struct source_state *state);
 
+/*
+ * Publish paused tables as what they are now: a table that has lost its key must not stay where
+ * the user's own updates of it fail.  What does not work is logged, and holds up nothing.
+ */
+void filling_let_go(
+	struct publisher *publisher, struct source *source, const struct source_state *state);
+
 #endif

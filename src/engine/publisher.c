@@ -95,10 +95,23 @@ struct publisher_table *publisher_put(struct publisher *publisher, const char *n
 	return table;
 }
 
-static void reason_text(const struct error *why, char *out, size_t size)
+/* One line of sentences, of which the last is the way out. */
+static const char *reason_text(
+	const struct catalog_table *row, const struct error *why, struct arena *arena)
 {
-	snprintf(out, size, "%s%s%s%s%s%s", why->text, why->context[0] ? " (" : "", why->context,
-		why->context[0] ? ")" : "", why->hint[0] ? ". " : "", why->hint);
+	const size_t size = strlen(why->text);
+	const char *stop = size > 0 && why->text[size - 1] == '.' ? "" : ".";
+	const char *text = why->text;
+	if (why->context[0] != '\0')
+		text = arena_format(arena, "%s (%s).", text, why->context);
+	else
+		text = arena_format(arena, "%s%s", text, stop);
+	if (why->hint[0] != '\0')
+		text = arena_format(arena, "%s %s", text, why->hint);
+	if (strstr(why->hint, "walberg snapshot") != NULL)
+		return text;
+	return arena_format(arena, "%s %s \"walberg snapshot %s.%s\".", text,
+		why->hint[0] ? "Then run" : "Run", row->namespace_name, row->name);
 }
 
 void publisher_discard(struct publisher *publisher, const struct apply_table *table)
@@ -132,14 +145,13 @@ static void abandon(struct publisher *publisher, struct publisher_table *table)
 void publisher_pause(
 	struct publisher *publisher, struct publisher_table *table, const struct error *why)
 {
-	char reason[sizeof why->text + sizeof why->context + sizeof why->hint + 8];
-	reason_text(why, reason, sizeof reason);
+	const char *reason = reason_text(&table->row, why, &publisher->arena);
 	logline_warning("a table is paused", LOG_TEXT("namespace", table->row.namespace_name),
 		LOG_TEXT("table", table->row.name), LOG_TEXT("reason", reason));
 	if (table->open != NULL)
 		abandon(publisher, table);
 	table->row.state = TABLE_PAUSED;
-	table->row.reason = keep(publisher, reason);
+	table->row.reason = reason;
 	table->row.log_position = 0;
 	table->is_changed = true;
 }
