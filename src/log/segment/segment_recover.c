@@ -266,9 +266,8 @@ static bool check_end(struct scan *scan, struct error *err)
 		lsn_format(options->confirmed_lsn, confirmed));
 	return error_hint(err,
 		"If the log was moved, bring it back. If the slot was made again or moved, or the "
-		"lake is an older copy, changes are missing: run \"walberg snapshot --all\" to "
-		"read "
-		"everything again.");
+		"lake is an older copy, changes are missing: run \"walberg snapshot --all\", which "
+		"reads everything again.");
 }
 
 static bool check_needed(struct scan *scan, struct error *err)
