@@ -7,6 +7,10 @@
 #include "base/test.h"
 #include "table/table_internal.h"
 
+enum {
+	FOREVER = 1000 * 1000 * 1000, /* ms: no version is old */
+};
+
 struct model_row {
 	int64_t id;
 	int32_t value;
@@ -38,6 +42,7 @@ struct fixture {
 
 extern const struct relation fixture_relation;
 
+struct store *fixture_memory(void);
 void fixture_open(struct fixture *fixture, struct store *store, uint64_t seed);
 void fixture_close(struct fixture *fixture); /* the store too */
 uint64_t fixture_random(struct fixture *fixture, uint64_t below);
@@ -69,5 +74,8 @@ void fixture_check_rows(struct fixture *fixture);
  * files, each data file has at most one delete file, the numbers in manifests and lists agree.
  */
 void fixture_check_store(struct fixture *fixture);
+
+/* Both; the step is at its end. */
+void fixture_check(struct fixture *fixture);
 
 #endif

@@ -32,6 +32,11 @@ uint64_t fixture_random(struct fixture *fixture, uint64_t below)
 	return (x ^ x >> 31) % below;
 }
 
+struct store *fixture_memory(void)
+{
+	return store_memory_open(world_posix(), "memory://lake");
+}
+
 void fixture_open(struct fixture *fixture, struct store *store, uint64_t seed)
 {
 	*fixture = (struct fixture){
@@ -529,4 +534,11 @@ void fixture_check_store(struct fixture *fixture)
 	CHECK_EQUAL(snapshot_summary_count(current, "total-records") -
 			    snapshot_summary_count(current, "total-position-deletes"),
 		live_count(&fixture->committed));
+}
+
+void fixture_check(struct fixture *fixture)
+{
+	fixture_check_rows(fixture);
+	fixture_check_store(fixture);
+	arena_reset(&fixture->arena);
 }
