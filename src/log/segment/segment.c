@@ -487,7 +487,9 @@ static bool begin_log(
 		       segment_hint_snapshot(err);
 	char id[UUID_TEXT_SIZE];
 	set_text(log->head.log_id, sizeof log->head.log_id, world_uuid(log->world, id));
-	log->head.end_lsn = log->end_lsn_appended = log->end_lsn = options->begin_lsn;
+	log->head.end_lsn = options->begin_lsn;
+	log->end_lsn_appended = options->begin_lsn;
+	log->end_lsn = options->begin_lsn;
 	segment_head_encode(&log->head, &log->buffer);
 	return flush(log, err) && sync_written(log, err);
 }
