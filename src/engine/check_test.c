@@ -108,7 +108,12 @@ static void define(struct definition *definition)
 	*definition = (struct definition){
 		.columns = { { "id", 23, -1, { .type = VALUE_INT }, true, true },
 			{ "note", 1043, 104, { .type = VALUE_STRING }, false, false } },
-		.relation = { 7, 7, "public", "orders", 'd', false, 2, NULL },
+		.relation = { .oid = 7,
+			.filenode = 7,
+			.namespace_name = "public",
+			.name = "orders",
+			.replica_identity = 'd',
+			.column_count = 2 },
 	};
 	definition->relation.columns = definition->columns;
 }
