@@ -7,6 +7,8 @@
 
 enum {
 	UNSYNCED_BYTES_MAX = 4 * 1024 * 1024, /* then made durable, even if more is there */
+	GATHER_INTERVAL = 10 * 1000,          /* or after this time */
+	GATHER_PAUSE = 1000,                  /* many small messages are cheaper taken at once */
 	FULL_CONFIRM_INTERVAL = 1000 * 1000,  /* while nothing is read, the server hears of us */
 };
 
@@ -21,6 +23,7 @@ struct capture {
 	lsn_t mark_lsn; /* the last mark in the log */
 	size_t unsynced_bytes;
 	bool has_unsynced;
+	micros_t sync_due_at;
 	bool is_full;
 	struct buffer held; /* the record that did not go into the full log */
 	struct log_record held_record;
@@ -158,6 +161,8 @@ static bool append(
 	*capture->is_logging = 1;
 	*taken = log_append(capture->log, record, err);
 	if (*taken) {
+		if (!capture->has_unsynced)
+			capture->sync_due_at = world_monotonic(capture->world) + GATHER_INTERVAL;
 		capture->has_unsynced = true;
 		capture->unsynced_bytes += record->body.size;
 		return true;
@@ -234,6 +239,20 @@ static bool take(struct capture *capture, const struct source_message *message, 
 	return append(capture, &record, &taken, err);
 }
 
+static bool has_room(const struct capture *capture)
+{
+	return !capture->is_full && capture->unsynced_bytes < UNSYNCED_BYTES_MAX;
+}
+
+/* Nothing has arrived: whether to look once more before what is there is made durable. */
+static bool gather(const struct capture *capture)
+{
+	if (!capture->has_unsynced || world_monotonic(capture->world) >= capture->sync_due_at)
+		return false;
+	world_sleep(capture->world, GATHER_PAUSE);
+	return true;
+}
+
 bool capture_step(struct capture *capture, micros_t timeout, struct error *err)
 {
 	if (capture->is_full)
@@ -245,8 +264,7 @@ bool capture_step(struct capture *capture, micros_t timeout, struct error *err)
 		if (message.kind != SOURCE_NOTHING && !take(capture, &message, err))
 			return false;
 		timeout = 0; /* what is there already */
-	} while (message.kind != SOURCE_NOTHING && !capture->is_full &&
-		 capture->unsynced_bytes < UNSYNCED_BYTES_MAX);
+	} while (message.kind != SOURCE_NOTHING ? has_room(capture) : gather(capture));
 	return sync(capture, err);
 }
 
