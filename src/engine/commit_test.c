@@ -213,6 +213,25 @@ TEST(foreign_rows_pause_their_table_and_no_other)
 	published_close(&lake);
 }
 
+TEST(foreign_rows_that_came_while_nobody_ran_pause_their_table)
+{
+	struct published lake;
+	published_open(&lake);
+	published_insert(&lake, 100, &script_items, "1|a|1");
+	const char *foreign = published_foreign_version(&lake, "items");
+	published_foreign(&lake, "items", foreign);
+	published_reopen(&lake);
+	published_insert(&lake, 200, &script_lines, "2|b|2");
+	world_sim_advance(lake.world, SECOND);
+	published_step(&lake);
+	const struct catalog_table *row = published_row(&lake, "items");
+	CHECK_EQUAL(row->state, TABLE_PAUSED);
+	CHECK_TEXT(row->metadata_location, foreign);
+	CHECK(strstr(row->reason, "walberg snapshot public.items") != NULL);
+	CHECK_TEXT(published_rows(&lake, &script_lines), "2|b|2");
+	published_close(&lake);
+}
+
 TEST(a_table_that_another_program_dropped_is_paused)
 {
 	struct published lake;

@@ -66,7 +66,7 @@ void published_check_named(struct published *published);
 /* Swap a table's pointer as another program would; NULL location: a new property. */
 void published_foreign(struct published *published, const char *name, const char *location);
 
-/* Metadata of the table with a foreign snapshot as its main branch, put into the store. */
+/* Metadata with a foreign version, which has the rows of the oldest; put into the store. */
 const char *published_foreign_version(struct published *published, const char *name);
 
 #endif

@@ -300,6 +300,7 @@ const char *published_foreign_version(struct published *published, const char *n
 	snapshot.snapshot_id = 4711;
 	snapshot.sequence_number = base->last_sequence_number + 1;
 	snapshot.timestamp_ms += 10;
+	snapshot.manifest_list = base->snapshots[0].manifest_list; /* without rows */
 	snapshot.summary = arena_copy(&published->arena, &operation, sizeof operation);
 	snapshot.summary_count = 1;
 	const struct snapshot_ref ref = { .name = REF_MAIN, .snapshot_id = 4711 };

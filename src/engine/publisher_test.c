@@ -156,7 +156,23 @@ TEST(a_paused_table_keeps_its_version_and_the_rest_advances)
 	published_close(&lake);
 }
 
-/* Of a table that fails at once with a file of its delta already in the store. */
+/* That neither compresses nor waits in memory: a file of its own at once. */
+static const char *big_row(struct arena *arena)
+{
+	enum {
+		SIZE = 800 * 1024
+	};
+	char *row = arena_alloc(arena, 1, SIZE + 8);
+	uint64_t random = 1;
+	memcpy(row, "1|", 2);
+	for (size_t i = 2; i < SIZE; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		row[i] = (char)('A' + (random >> 33) % 26 + (random >> 60) % 2 * 32);
+	}
+	memcpy(row + SIZE, "|1", 3);
+	return row;
+}
+
 TEST(the_objects_of_a_delta_that_was_given_up_are_removed_later)
 {
 	struct published lake;
@@ -164,17 +180,18 @@ TEST(the_objects_of_a_delta_that_was_given_up_are_removed_later)
 	lake.options.pending_bytes_max = 4096;
 	published_reopen(&lake);
 	struct script *script = &lake.script;
-	char row[400];
 	script_begin(script, 5);
-	for (int i = 0; i < 300; i++) {
-		snprintf(row, sizeof row, "%d|%0300d|%d", i, i, i);
-		script_insert(script, &script_items, row);
-	}
+	script_insert(script, &script_items, big_row(&lake.arena));
 	script_insert(script, &script_items, "1|twice|1");
 	script_commit(script, 200);
 	script_sync(script);
 	published_step(&lake);
 	CHECK_EQUAL(published_row(&lake, "items")->state, TABLE_PAUSED);
+	size_t removal_count;
+	const struct removal *removals = published_removals(&lake, &removal_count);
+	CHECK(removal_count > 0);
+	CHECK_EQUAL(
+		removals[0].not_before, world_now(lake.world) + lake.options.history.removal_delay);
 	for (int minute = 0; minute < 8; minute++) {
 		world_sim_advance(lake.world, MINUTE);
 		published_step(&lake);
