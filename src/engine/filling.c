@@ -86,26 +86,48 @@ static const struct relation *find_relation(
 	return source_find_relation(state, row->namespace_name, row->name);
 }
 
-/* Tables of the lake that the source does not have any more, or has in another form. */
-static void pause_changed(struct publisher *publisher, const struct source_state *state)
+/* Why a live table cannot go on: the source does not have it any more, or in another form. */
+static void find_change(
+	const struct publisher_table *table, const struct relation *now, struct error *why)
 {
+	*why = (struct error){ 0 };
+	if (now == NULL) {
+		error_set(why, ERROR_MISSING, "the source has no such table any more");
+	} else if (table->open != NULL && !check_same_definition(table->open->relation, now, why)) {
+		hint_snapshot(now, why);
+	} else if (now->is_unpublished) {
+		error_set(why, ERROR_UNSUPPORTED,
+			"its publication was changed and does not send all its changes: some may "
+			"be missing");
+		hint_snapshot(now, why);
+	}
+}
+
+static bool is_named(const struct relation *relation, const struct catalog_table *row)
+{
+	return strcmp(relation->name, row->name) == 0 &&
+	       strcmp(relation->namespace_name, row->namespace_name) == 0;
+}
+
+/* The tables of both sides mostly stand in one order: a look at the next one finds it. */
+void filling_look_again(struct publisher *publisher, const struct source_state *state)
+{
+	size_t next = 0;
 	for (size_t i = 0; i < publisher_table_count(publisher); i++) {
 		struct publisher_table *table = publisher_table_at(publisher, i);
 		if (table->row.state != TABLE_LIVE)
 			continue;
-		struct error why = { 0 };
-		const struct relation *now = find_relation(state, &table->row);
-		if (now == NULL)
-			error_set(&why, ERROR_MISSING, "the source has no such table any more");
-		else if (table->open != NULL &&
-			 !check_same_definition(table->open->relation, now, &why))
-			hint_snapshot(now, &why);
-		else if (now->is_unpublished) {
-			error_set(&why, ERROR_UNSUPPORTED,
-				"its publication was changed and does not send all its changes: "
-				"some may be missing");
-			hint_snapshot(now, &why);
-		}
+		const bool is_next = next < state->relation_count &&
+				     is_named(&state->relations[next], &table->row);
+		const struct relation *now =
+			is_next ? &state->relations[next] : find_relation(state, &table->row);
+		if (now != NULL)
+			next = (size_t)(now - state->relations) + 1;
+		if (table->open != NULL && state->current_lsn != 0 &&
+			table->open->floor > state->current_lsn)
+			continue;
+		struct error why;
+		find_change(table, now, &why);
 		if (why.kind != ERROR_NONE)
 			publisher_pause(publisher, table, &why);
 	}
@@ -130,7 +152,7 @@ static struct publisher_table *admit(struct publisher *publisher, const struct r
 void filling_compare(struct publisher *publisher, const struct source_state *state)
 {
 	leave_out(publisher, state);
-	pause_changed(publisher, state);
+	filling_look_again(publisher, state);
 	for (size_t i = 0; i < state->relation_count; i++) {
 		const struct relation *relation = &state->relations[i];
 		const struct publisher_table *known =

@@ -45,6 +45,12 @@ bool filling_open_empty(struct apply *apply, const struct relation *relation, co
 void filling_compare(struct publisher *publisher, const struct source_state *state);
 
 /*
+ * What the source has become while the lake lives: live tables that were dropped, changed or taken
+ * out of their publication are paused.  A state that is older than a table says nothing of it.
+ */
+void filling_look_again(struct publisher *publisher, const struct source_state *state);
+
+/*
  * Publish paused tables as what they are now: a table that has lost its key must not stay where
  * the user's own updates of it fail.  What does not work is logged, and holds up nothing.
  */

@@ -381,6 +381,24 @@ TEST(a_table_that_somebody_took_out_of_the_publication_is_paused)
 	filled_end(&f);
 }
 
+TEST(a_table_that_is_dropped_while_the_lake_lives_is_paused)
+{
+	struct filled f;
+	begin_with_two(&f);
+	struct source_state state = state_of(&f, &script_items, 1);
+	struct publisher_table *lines = publisher_find(f.publisher, "public", "lines");
+	lines->open->floor = 500;
+	state.current_lsn = 499; /* before this table was read */
+	filling_look_again(f.publisher, &state);
+	CHECK_EQUAL(lines->row.state, TABLE_LIVE);
+	state.current_lsn = 500;
+	filling_look_again(f.publisher, &state);
+	CHECK_EQUAL(state_now(&f, "items"), TABLE_LIVE);
+	CHECK_EQUAL(lines->row.state, TABLE_PAUSED);
+	CHECK(strstr(lines->row.reason, "no such table any more") != NULL);
+	filled_end(&f);
+}
+
 /* --- a table that is locked while the lake begins --- */
 
 static struct {

@@ -360,6 +360,14 @@ static enum outcome outcome_of(const struct error *err)
 	}
 }
 
+static void look_at_source(struct run *run)
+{
+	struct seen_source *seen = atomic_exchange(&run->capture.seen, NULL);
+	if (seen != NULL)
+		filling_look_again(run->publisher, &seen->state);
+	run_forget_seen(seen);
+}
+
 static enum outcome publish(struct run *run, struct error *err)
 {
 	process_say(run->process, "running");
@@ -368,6 +376,7 @@ static enum outcome publish(struct run *run, struct error *err)
 			*err = run->capture.err;
 			return OUTCOME_FAILED;
 		}
+		look_at_source(run);
 		if (!take_requests(run, err) || !tend_readings(run, err) ||
 			!publisher_step(run->publisher, err))
 			return outcome_of(err);

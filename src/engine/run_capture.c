@@ -3,9 +3,35 @@
 #include "base/logline.h"
 #include "engine/check.h"
 
+#include <stdlib.h>
+
 enum {
 	RECEIVE_TIMEOUT = 100 * 1000,
+	LOOK_INTERVAL = 10 * 1000 * 1000,
 };
+
+void run_forget_seen(struct seen_source *seen)
+{
+	if (seen != NULL)
+		arena_deinit(&seen->arena);
+	free(seen);
+}
+
+/* No message says that a table was dropped, or that a publication was altered. */
+static bool look(struct capture_thread *capture, struct error *err)
+{
+	const micros_t now = world_monotonic(capture->world);
+	if (now < capture->look_at || capture->seen != NULL)
+		return true;
+	capture->look_at = now + LOOK_INTERVAL;
+	struct seen_source *seen = memory_allocate(1, sizeof *seen);
+	if (!source_inspect(capture->source, &seen->arena, &seen->state, err)) {
+		run_forget_seen(seen);
+		return false;
+	}
+	capture->seen = seen;
+	return true;
+}
 
 static bool mends_itself(enum error_kind kind)
 {
@@ -31,7 +57,7 @@ static bool check_again(
 static bool stream(struct capture_thread *capture, struct capture *stepped, struct error *err)
 {
 	while (!capture->stop) {
-		if (!capture_step(stepped, RECEIVE_TIMEOUT, err))
+		if (!capture_step(stepped, RECEIVE_TIMEOUT, err) || !look(capture, err))
 			return false;
 		capture->activity->is_log_full = capture_is_full(stepped);
 		capture->activity->confirmed_lsn = capture_confirmed(stepped);
@@ -54,6 +80,7 @@ static bool connect_and_stream(struct capture_thread *capture, int *tries, struc
 	logline_info("capturing", LOG_TEXT("slot", capture->lake.slot_name));
 	capture->activity->is_connected = 1;
 	*tries = 0;
+	capture->look_at = world_monotonic(capture->world) + LOOK_INTERVAL;
 	bool done = stream(capture, stepped, err);
 	if (capture_last(stepped).end_lsn > capture->last.end_lsn)
 		capture->last = capture_last(stepped);
@@ -103,5 +130,6 @@ void capture_thread_stop(struct capture_thread *capture)
 	capture->is_started = false;
 	source_close(capture->source);
 	capture->source = NULL;
+	run_forget_seen(atomic_exchange(&capture->seen, NULL));
 	arena_deinit(&capture->arena);
 }

@@ -10,6 +10,13 @@
 
 #include <pthread.h>
 
+/* The source as it was seen while the stream goes on; given from one thread to another. */
+struct seen_source {
+	struct arena arena;
+	struct source_state state;
+};
+void run_forget_seen(struct seen_source *seen); /* also NULL */
+
 struct capture_thread {
 	pthread_t thread;
 	bool is_started;
@@ -25,6 +32,8 @@ struct capture_thread {
 	struct source *source; /* the first connection; then its own */
 	struct log *log;
 	struct capture_last last;
+	micros_t look_at;                   /* monotonic: when the source is looked at again */
+	_Atomic(struct seen_source *) seen; /* NULL once it was taken */
 };
 
 /* Takes the source.  last: of the log, when the thread begins. */

@@ -40,6 +40,26 @@ def test_a_publication_that_sends_less_pauses_its_tables(database, walberg):
     assert lake.stop() == 0
 
 
+def test_what_happens_to_tables_while_a_lake_lives_is_noticed(database, walberg):
+    database.sql("CREATE TABLE dropped (id int PRIMARY KEY)")
+    database.sql("CREATE TABLE made_again (id int PRIMARY KEY)")
+    database.sql("CREATE TABLE taken (id int PRIMARY KEY)")
+    lake = walberg()
+    lake.start()
+    lake.wait_live()
+    publication = database.value("SELECT pubname FROM pg_publication WHERE pubupdate")
+    database.sql("DROP TABLE dropped, made_again")
+    database.sql("CREATE TABLE made_again (id int PRIMARY KEY)")
+    database.sql(f"ALTER PUBLICATION {publication} DROP TABLE taken")
+    database.sql("INSERT INTO taken VALUES (1)")
+    assert "no such table any more" in lake.wait_state("public.dropped", "paused")
+    assert "dropped and made again" in lake.wait_state("public.made_again", "paused")
+    assert "its publication was changed" in lake.wait_state("public.taken", "paused")
+    database.catch_up(lake)
+    assert lake.table("public.marker")[0] == "live"
+    assert lake.stop() == 0
+
+
 def test_a_table_that_cannot_be_read_again_is_paused_with_the_reason(database, walberg):
     database.sql("CREATE TABLE again (id int PRIMARY KEY)")
     lake = walberg()
