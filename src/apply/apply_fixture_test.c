@@ -1,5 +1,6 @@
 #include "apply/apply_fixture.h"
 
+#include "format/pgcopy/pgcopy.h"
 #include "format/pgoutput/pgoutput_encode.h"
 #include "format/pgvalue/pgvalue.h"
 
@@ -240,48 +241,45 @@ void script_insert_alone(
 	script_sync(script);
 }
 
-static void copy_number(struct buffer *out, const struct pgoutput_value *value, size_t width)
+/* A number's text as PostgreSQL's binary value. */
+static struct bytes binary_number(struct arena *arena, struct bytes text, size_t width)
 {
-	char text[32];
-	snprintf(
-		text, sizeof text, "%.*s", (int)value->bytes.size, (const char *)value->bytes.data);
-	const long long number = strtoll(text, NULL, 10);
-	buffer_append_u32be(out, (uint32_t)width);
+	struct buffer out = { 0 };
+	const long long number = strtoll(arena_copy_text(arena, text), NULL, 10);
 	if (width == 4)
-		buffer_append_u32be(out, (uint32_t)number);
+		buffer_append_u32be(&out, (uint32_t)number);
 	else
-		buffer_append_u64be(out, (uint64_t)number);
+		buffer_append_u64be(&out, (uint64_t)number);
+	const struct bytes binary = arena_copy_bytes(arena, buffer_bytes(&out));
+	buffer_deinit(&out);
+	return binary;
 }
 
-static void copy_row(struct buffer *out, const struct pgoutput_tuple *row)
+static void copy_row(struct buffer *out, const struct pgoutput_tuple *row, struct arena *arena)
 {
 	static const size_t WIDTHS[] = { 4, 0, 8 };
-	buffer_append_u16be(out, (uint16_t)row->count);
+	struct pgcopy_field fields[COLUMNS_MAX];
 	for (size_t i = 0; i < row->count; i++) {
 		const struct pgoutput_value *value = &row->values[i];
-		if (value->kind == PGOUTPUT_VALUE_NULL) {
-			buffer_append_u32be(out, UINT32_MAX);
-		} else if (WIDTHS[i] > 0) {
-			copy_number(out, value, WIDTHS[i]);
-		} else {
-			buffer_append_u32be(out, (uint32_t)value->bytes.size);
-			buffer_append_bytes(out, value->bytes);
-		}
+		fields[i] =
+			(struct pgcopy_field){ value->kind == PGOUTPUT_VALUE_NULL, value->bytes };
+		if (!fields[i].is_null && WIDTHS[i] > 0)
+			fields[i].bytes = binary_number(arena, value->bytes, WIDTHS[i]);
 	}
+	pgcopy_encode_row(out, fields, row->count);
 }
 
 struct bytes script_copy(struct arena *arena, const char *rows)
 {
-	static const uint8_t HEAD[] = "PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0";
 	struct buffer out = { 0 };
-	buffer_append(&out, HEAD, 19);
+	pgcopy_encode_header(&out);
 	while (*rows != '\0') {
 		const size_t size = strcspn(rows, " ");
 		const struct pgoutput_tuple row = tuple_of(arena, bytes_of(rows, size));
-		copy_row(&out, &row);
+		copy_row(&out, &row, arena);
 		rows += size + (rows[size] == ' ');
 	}
-	buffer_append_u16be(&out, UINT16_MAX);
+	pgcopy_encode_trailer(&out);
 	const struct bytes copy = arena_copy_bytes(arena, buffer_bytes(&out));
 	buffer_deinit(&out);
 	return copy;

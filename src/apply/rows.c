@@ -40,18 +40,6 @@ struct apply_rows {
 	uint64_t copied_rows;
 };
 
-static struct relation *copy_relation(const struct relation *relation, struct arena *arena)
-{
-	struct relation *copy = arena_copy(arena, relation, sizeof *relation);
-	copy->namespace_name = arena_copy_cstring(arena, relation->namespace_name);
-	copy->name = arena_copy_cstring(arena, relation->name);
-	copy->columns = arena_copy(
-		arena, relation->columns, relation->column_count * sizeof *relation->columns);
-	for (size_t i = 0; i < relation->column_count; i++)
-		copy->columns[i].name = arena_copy_cstring(arena, relation->columns[i].name);
-	return copy;
-}
-
 static void choose_decoders(struct apply_rows *rows)
 {
 	const struct relation *relation = rows->relation;
@@ -78,7 +66,7 @@ static void choose_key(struct apply_rows *rows, struct world *world)
 struct apply_rows *rows_open(struct world *world, const struct relation *relation)
 {
 	struct apply_rows *rows = memory_allocate(1, sizeof *rows);
-	rows->relation = copy_relation(relation, &rows->arena);
+	rows->relation = relation_copy(relation, &rows->arena);
 	choose_decoders(rows);
 	choose_key(rows, world);
 	batch_init_for(&rows->waiting, relation);

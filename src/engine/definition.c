@@ -99,16 +99,3 @@ bool definition_decode(const char *text, const char *namespace_name, const char 
 		error_context(err, "reading the definition of \"%s.%s\"", namespace_name, name);
 	return done;
 }
-
-bool definition_same_rows(const struct relation *a, const struct relation *b)
-{
-	if (a->column_count != b->column_count || a->is_append != b->is_append)
-		return false;
-	for (size_t i = 0; i < a->column_count; i++) {
-		const struct relation_column *x = &a->columns[i], *y = &b->columns[i];
-		if (strcmp(x->name, y->name) != 0 || !column_type_equal(x->type, y->type) ||
-			x->is_required != y->is_required || x->is_key != y->is_key)
-			return false;
-	}
-	return true;
-}

@@ -16,7 +16,4 @@ const char *definition_encode(const struct relation *relation, struct arena *are
 bool definition_decode(const char *json, const char *namespace_name, const char *name,
 	struct arena *arena, struct relation *out, struct error *err) MUST_CHECK;
 
-/* Whether rows of the one can be kept in a table made for the other. */
-bool definition_same_rows(const struct relation *a, const struct relation *b);
-
 #endif

@@ -8,6 +8,7 @@
 #ifndef EVENT_RELATION_H
 #define EVENT_RELATION_H
 
+#include "base/arena.h"
 #include "event/value.h"
 
 struct relation_column {
@@ -30,5 +31,8 @@ struct relation {
 	struct relation_column *columns;
 	bool is_unpublished; /* when it was read, its publication did not send all its changes */
 };
+
+/* With its columns and texts, all in arena. */
+struct relation *relation_copy(const struct relation *relation, struct arena *arena);
 
 #endif

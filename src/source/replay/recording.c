@@ -35,16 +35,9 @@ void recording_close(struct recording *recording)
 size_t recording_add_table(struct recording *recording, const struct relation *relation)
 {
 	assert(recording->table_count < REPLAY_TABLES_MAX);
-	struct arena *arena = &recording->arena;
 	struct relation *copy = &recording->tables[recording->table_count].relation;
-	*copy = *relation;
+	*copy = *relation_copy(relation, &recording->arena);
 	copy->filenode = (uint32_t)(recording->table_count + 1) * FILENODES_PER_TABLE;
-	copy->namespace_name = arena_copy_cstring(arena, relation->namespace_name);
-	copy->name = arena_copy_cstring(arena, relation->name);
-	copy->columns = arena_copy(
-		arena, relation->columns, relation->column_count * sizeof relation->columns[0]);
-	for (size_t i = 0; i < copy->column_count; i++)
-		copy->columns[i].name = arena_copy_cstring(arena, relation->columns[i].name);
 	return recording->table_count++;
 }
 
@@ -188,13 +181,6 @@ void recording_rollback_to_savepoint(struct recording *recording, uint32_t xid)
 	transaction->subtransaction_xid = 0;
 }
 
-void recording_release_savepoint(struct recording *recording, uint32_t xid)
-{
-	struct transaction *transaction = find(recording, xid);
-	assert(transaction->subtransaction_xid != 0);
-	transaction->subtransaction_xid = 0;
-}
-
 /* ---- sending and ending ------------------------------------------------------------------ */
 
 /* Whether a change that was not sent yet goes out with the next step of its transaction. */
@@ -302,12 +288,6 @@ struct pgoutput_value replay_null(void)
 struct pgoutput_value replay_unchanged(void)
 {
 	return (struct pgoutput_value){ .kind = PGOUTPUT_VALUE_UNCHANGED };
-}
-
-struct pgoutput_value replay_bool(struct arena *arena, bool value)
-{
-	const uint8_t wire = value;
-	return value_of(arena, &wire, sizeof wire);
 }
 
 struct pgoutput_value replay_int4(struct arena *arena, int32_t value)

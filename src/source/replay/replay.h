@@ -46,10 +46,9 @@ void recording_delete(
 void recording_truncate(
 	struct recording *recording, uint32_t xid, const size_t *tables, size_t count);
 
-/* One level: the changes that follow belong to a subtransaction, until it is rolled back or not. */
+/* One level: the changes that follow belong to a subtransaction, until it or all is ended. */
 void recording_savepoint(struct recording *recording, uint32_t xid);
 void recording_rollback_to_savepoint(struct recording *recording, uint32_t xid);
-void recording_release_savepoint(struct recording *recording, uint32_t xid);
 
 void recording_send_block(struct recording *recording, uint32_t xid);
 lsn_t recording_commit(struct recording *recording, uint32_t xid); /* its end LSN */
@@ -73,7 +72,6 @@ void replay_copy_at(const struct recording *recording, size_t table, lsn_t lsn, 
 
 struct pgoutput_value replay_null(void);
 struct pgoutput_value replay_unchanged(void);
-struct pgoutput_value replay_bool(struct arena *arena, bool value);
 struct pgoutput_value replay_int4(struct arena *arena, int32_t value);
 struct pgoutput_value replay_int8(struct arena *arena, int64_t value);
 struct pgoutput_value replay_text(struct arena *arena, const char *value);

@@ -2,6 +2,7 @@
  * The rows of one table at one LSN, by applying every committed change up to there.
  */
 #include "base/map.h"
+#include "format/pgcopy/pgcopy.h"
 #include "source/replay/replay_internal.h"
 
 #include <assert.h>
@@ -161,29 +162,25 @@ size_t replay_rows_at(const struct recording *recording, size_t table, lsn_t lsn
 	return count;
 }
 
-/*
- * Binary COPY: signature | u32 flags | u32 extension size | rows | i16 -1
- * row: i16 fields | per field: i32 size (-1: NULL) | bytes      (manual, "COPY", "Binary Format")
- */
 void replay_copy_at(const struct recording *recording, size_t table, lsn_t lsn, struct buffer *out)
 {
-	static const char signature[] = "PGCOPY\n\377\r\n"; /* its NUL belongs to it */
-	buffer_append(out, signature, sizeof signature);
-	buffer_append_u32be(out, 0);
-	buffer_append_u32be(out, 0);
 	struct arena arena = { 0 };
 	struct pgoutput_tuple *rows;
+	const size_t column_count = recording->tables[table].relation.column_count;
 	const size_t count = replay_rows_at(recording, table, lsn, &arena, &rows);
+	struct pgcopy_field *fields = arena_array(&arena, struct pgcopy_field, column_count);
+	pgcopy_encode_header(out);
 	for (size_t i = 0; i < count; i++) {
-		buffer_append_u16be(out, (uint16_t)rows[i].count);
-		for (size_t c = 0; c < rows[i].count; c++) {
+		assert(rows[i].count == column_count);
+		for (size_t c = 0; c < column_count; c++) {
 			const struct pgoutput_value *value = &rows[i].values[c];
-			const bool is_null = value->kind == PGOUTPUT_VALUE_NULL;
-			buffer_append_u32be(
-				out, is_null ? UINT32_MAX : (uint32_t)value->bytes.size);
-			buffer_append_bytes(out, value->bytes);
+			fields[c] = (struct pgcopy_field){
+				.is_null = value->kind == PGOUTPUT_VALUE_NULL,
+				.bytes = value->bytes,
+			};
 		}
+		pgcopy_encode_row(out, fields, column_count);
 	}
-	buffer_append_u16be(out, UINT16_MAX);
+	pgcopy_encode_trailer(out);
 	arena_deinit(&arena);
 }

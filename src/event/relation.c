@@ -1,0 +1,13 @@
+#include "event/relation.h"
+
+struct relation *relation_copy(const struct relation *relation, struct arena *arena)
+{
+	struct relation *copy = arena_copy(arena, relation, sizeof *relation);
+	copy->namespace_name = arena_copy_cstring(arena, relation->namespace_name);
+	copy->name = arena_copy_cstring(arena, relation->name);
+	copy->columns = arena_copy(
+		arena, relation->columns, relation->column_count * sizeof *relation->columns);
+	for (size_t i = 0; i < relation->column_count; i++)
+		copy->columns[i].name = arena_copy_cstring(arena, relation->columns[i].name);
+	return copy;
+}
