@@ -5,7 +5,7 @@
 
 static const struct cmd COMMANDS[] = {
 	{ "run", "[CONNECTION]", "Capture the source's tables into the lake until stopped.", 0, 1,
-		cmd_run, 0 },
+		cmd_run, CMD_STOPS },
 	{ "sql", "['SELECT ...']", "Query the lake; without an argument, read statements.", 0, 1,
 		cmd_sql, CMD_JSON },
 	{ "status", "[CONNECTION]", "Show the lake, its process, its source and its tables.", 0, 1,
@@ -13,7 +13,7 @@ static const struct cmd COMMANDS[] = {
 	{ "snapshots", "", "List the positions that can be queried, with their versions.", 0, 0,
 		cmd_snapshots, CMD_JSON },
 	{ "snapshot", "TABLE | --all", "Read a table, or everything, from the source again.", 1, 1,
-		cmd_snapshot, CMD_ALL },
+		cmd_snapshot, CMD_ALL | CMD_STOPS },
 	{ "init", "[CONNECTION]", "Write walberg.yaml, with every setting to edit.", 0, 1, cmd_init,
 		0 },
 	{ "drop", "[CONNECTION]", "Drop slot and publications from the source; keep the tables.", 0,
@@ -227,6 +227,11 @@ static bool check(const struct parsing *parsing)
 static int run_command(const struct parsing *parsing)
 {
 	struct error err = { 0 };
+	if (!(parsing->command->options & CMD_STOPS)) {
+		/* It may wait long for a server or a query; it can be killed at any moment. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+	}
 	bool done = parsing->command->run(&parsing->line, &err);
 	if (fflush(stdout) != 0 && done) {
 		if (errno == EPIPE)

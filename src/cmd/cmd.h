@@ -29,7 +29,8 @@ struct cmd_line { /* what was typed, options taken out */
 
 enum cmd_option { /* beside those that every command takes */
 	CMD_JSON = 1,
-	CMD_ALL = 2, /* in place of the arguments */
+	CMD_ALL = 2,   /* in place of the arguments */
+	CMD_STOPS = 4, /* no option: it looks at line->stop, and ends cleanly by itself */
 };
 
 struct cmd {

@@ -304,6 +304,22 @@ def test_drop_lets_the_source_go_and_keeps_the_tables(desk):
     assert len(desk.rows("SELECT * FROM customers")) == 3
 
 
+def test_a_query_ends_at_once_when_it_is_asked_to(desk):
+    desk.start()
+    long_one = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"
+    for number in [signal.SIGINT, signal.SIGTERM]:
+        query = subprocess.Popen([WALBERG, "sql", "--set", "query.threads=2", long_one],
+                                 cwd=desk.folder, env=desk.environment)
+        try:
+            tasks = pathlib.Path(f"/proc/{query.pid}/task")
+            desk.wait_until(lambda: len(list(tasks.iterdir())) > 1)
+            query.send_signal(number)
+            assert query.wait(WAIT_SECONDS) == -number
+        finally:
+            query.kill()
+            query.wait()
+
+
 def test_output_that_nobody_reads_is_no_crash(desk):
     desk.start()
     for arguments in ["status", "snapshots", "sql 'SELECT * FROM range(100000)'", "--help"]:
