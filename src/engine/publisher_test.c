@@ -339,34 +339,68 @@ TEST(a_table_read_again_without_rows_is_live_again)
 	published_close(&lake);
 }
 
-TEST(the_log_is_kept_for_a_table_that_is_read_again_and_no_longer)
+static void use_small_segments(struct published *lake)
 {
-	struct published lake;
-	published_open(&lake);
-	publisher_close(lake.publisher);
-	lake.publisher = NULL;
-	log_close(lake.script.log);
 	const struct segment_options small = {
 		.lake_id = "test",
 		.codec = &log_codec_pgoutput,
 		.segment_size_bytes = 100,
 		.size_limit_bytes = 1 << 20,
 	};
-	CHECK_OK(log_segment_open(lake.world, "/log", &small, &lake.script.log, &lake.err),
-		&lake.err);
+	publisher_close(lake->publisher);
+	lake->publisher = NULL;
+	log_close(lake->script.log);
+	CHECK_OK(log_segment_open(lake->world, "/log", &small, &lake->script.log, &lake->err),
+		&lake->err);
+	published_reopen(lake);
+}
+
+static void insert_some(struct published *lake, lsn_t from, lsn_t to)
+{
+	for (lsn_t lsn = from; lsn <= to; lsn += 100) {
+		char row[32];
+		snprintf(row, sizeof row, "%d|a|1", (int)lsn);
+		world_sim_advance(lake->world, SECOND);
+		published_insert(lake, lsn, &script_items, row);
+	}
+}
+
+TEST(the_log_is_kept_for_an_open_transaction_and_no_longer)
+{
+	struct published lake;
+	published_open(&lake);
+	use_small_segments(&lake);
+	insert_some(&lake, 100, 200);
+	const log_position_t before = log_end(lake.script.log);
+	script_stream_start(&lake.script, 7);
+	script_insert(&lake.script, &script_lines, "1|streamed|1");
+	script_stream_stop(&lake.script);
+	script_sync(&lake.script);
+	insert_some(&lake, 300, 1000);
+	CHECK(can_read(&lake, before));
 	published_reopen(&lake);
+	script_stream_commit(&lake.script, 7, 1100);
+	script_sync(&lake.script);
+	published_step(&lake);
+	CHECK_TEXT(published_rows(&lake, &script_lines), "1|streamed|1");
+	insert_some(&lake, 1200, 1400);
+	CHECK(!can_read(&lake, before));
+	CHECK_EQUAL(lake.err.kind, ERROR_MISSING);
+	published_close(&lake);
+}
+
+TEST(the_log_is_kept_for_a_table_that_is_read_again_and_no_longer)
+{
+	struct published lake;
+	published_open(&lake);
+	use_small_segments(&lake);
 	published_insert(&lake, 100, &script_lines, "1|a|1");
 	struct publisher_table *table = publisher_find(lake.publisher, "public", "lines");
 	publisher_reread(lake.publisher, table);
 	published_step(&lake);
 	const log_position_t kept = published_row(&lake, "lines")->log_position;
 	CHECK(kept > 0);
-	for (lsn_t lsn = 200; lsn <= 1000; lsn += 100) {
-		char row[32];
-		snprintf(row, sizeof row, "%d|a|1", (int)lsn);
-		world_sim_advance(lake.world, SECOND);
-		published_insert(&lake, lsn, &script_items, row);
-	}
+	insert_some(&lake, 200, 1000);
 	CHECK(can_read(&lake, kept));
 	struct apply *apply = publisher_fork_apply(lake.publisher);
 	struct apply_table *filled =
