@@ -86,13 +86,26 @@ static const struct relation *find_relation(
 	return source_find_relation(state, row->namespace_name, row->name);
 }
 
+/* NULL when it is not left out. */
+static const char *reason_left_out(
+	const struct source_state *state, const struct catalog_table *row)
+{
+	for (size_t i = 0; i < state->left_out_count; i++)
+		if (strcmp(state->left_out[i].name, row->name) == 0 &&
+			strcmp(state->left_out[i].namespace_name, row->namespace_name) == 0)
+			return state->left_out[i].reason;
+	return NULL;
+}
+
 /* Why a live table cannot go on: the source does not have it any more, or in another form. */
-static void find_change(
-	const struct publisher_table *table, const struct relation *now, struct error *why)
+static void find_change(const struct publisher_table *table, const struct relation *now,
+	const struct source_state *state, struct error *why)
 {
 	*why = (struct error){ 0 };
 	if (now == NULL) {
-		error_set(why, ERROR_MISSING, "the source has no such table any more");
+		const char *reason = reason_left_out(state, &table->row);
+		error_set(why, ERROR_MISSING, "%s",
+			reason ? reason : "the source has no such table any more");
 	} else if (table->open != NULL && !check_same_definition(table->open->relation, now, why)) {
 		hint_snapshot(now, why);
 	} else if (now->is_unpublished) {
@@ -127,7 +140,7 @@ void filling_look_again(struct publisher *publisher, const struct source_state *
 			table->open->floor > state->current_lsn)
 			continue;
 		struct error why;
-		find_change(table, now, &why);
+		find_change(table, now, state, &why);
 		if (why.kind != ERROR_NONE)
 			publisher_pause(publisher, table, &why);
 	}

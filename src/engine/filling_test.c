@@ -396,6 +396,11 @@ TEST(a_table_that_is_dropped_while_the_lake_lives_is_paused)
 	CHECK_EQUAL(state_now(&f, "items"), TABLE_LIVE);
 	CHECK_EQUAL(lines->row.state, TABLE_PAUSED);
 	CHECK(strstr(lines->row.reason, "no such table any more") != NULL);
+	struct source_left_out left_out = { "public", "items", "it may not be read" };
+	state = (struct source_state){ .left_out_count = 1, .left_out = &left_out };
+	filling_look_again(f.publisher, &state);
+	CHECK_TEXT(
+		publisher_find(f.publisher, "public", "items")->row.reason, "it may not be read");
 	filled_end(&f);
 }
 

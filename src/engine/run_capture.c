@@ -27,7 +27,10 @@ static bool look(struct capture_thread *capture, struct error *err)
 	struct seen_source *seen = memory_allocate(1, sizeof *seen);
 	if (!source_inspect(capture->source, &seen->arena, &seen->state, err)) {
 		run_forget_seen(seen);
-		return false;
+		if (err->kind == ERROR_LOST)
+			return false;
+		logline_write_error(LOGLINE_WARNING, err); /* the stream does not need it */
+		return true;
 	}
 	capture->seen = seen;
 	return true;
