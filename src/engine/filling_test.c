@@ -399,8 +399,8 @@ TEST(a_table_that_is_dropped_while_the_lake_lives_is_paused)
 	struct source_left_out left_out = { "public", "items", "it may not be read" };
 	state = (struct source_state){ .left_out_count = 1, .left_out = &left_out };
 	filling_look_again(f.publisher, &state);
-	CHECK_TEXT(
-		publisher_find(f.publisher, "public", "items")->row.reason, "it may not be read");
+	const struct publisher_table *items = publisher_find(f.publisher, "public", "items");
+	CHECK(strstr(items->row.reason, "it may not be read") != NULL);
 	filled_end(&f);
 }
 
