@@ -212,7 +212,10 @@ TEST(a_table_takes_only_what_ends_after_its_floor)
 {
 	struct applied applied;
 	applied_open(&applied);
-	applied.lines->floor = 200;
+	CHECK_OK(apply_copy(applied.lines, script_copy(&applied.script.arena, "9|copied|9"),
+			 &applied.err),
+		&applied.err);
+	CHECK_OK(apply_copy_end(applied.lines, 200, &applied.err), &applied.err);
 	script_insert_alone(&applied.script, 100, &script_lines, "1|a|1");
 	script_insert_alone(&applied.script, 200, &script_lines, "2|b|1");
 	script_begin(&applied.script, 5);
@@ -222,7 +225,7 @@ TEST(a_table_takes_only_what_ends_after_its_floor)
 	CHECK(apply_is_visible(applied.apply, applied.lines));
 	script_insert_alone(&applied.script, 300, &script_lines, "3|c|1");
 	applied_read(&applied);
-	CHECK_TEXT(applied_rows(&applied, applied.lines), "3|c|1");
+	CHECK_TEXT(applied_rows(&applied, applied.lines), "3|c|1 9|copied|9");
 	applied.lines->floor = 400;
 	CHECK(!apply_is_visible(applied.apply, applied.lines));
 	CHECK(!apply_has_delta(applied.apply));
@@ -245,6 +248,32 @@ TEST(an_older_table_of_the_same_name_does_not_matter_before_the_floor)
 	script_sync(&applied.script);
 	applied_read(&applied);
 	CHECK_EQUAL(applied.items->failure.kind, ERROR_NONE);
+	applied_close(&applied);
+}
+
+TEST(a_table_that_moves_takes_nothing_twice)
+{
+	struct applied applied;
+	struct apply_table *lines;
+	bool advanced;
+	applied_open(&applied);
+	script_insert_alone(&applied.script, 100, &script_items, "1|a|1");
+	script_insert_alone(&applied.script, 200, &script_lines, "2|b|1");
+	script_insert_alone(&applied.script, 300, &script_lines, "3|c|1");
+	struct apply *behind = apply_open(&applied.options, &(struct apply_position){ 0 });
+	CHECK_OK(apply_advance(behind, applied.script.log, &advanced, &applied.err), &applied.err);
+	applied_read(&applied);
+	lines = applied.lines;
+	apply_move(behind, applied.apply, lines);
+	CHECK_EQUAL(apply_table_count(applied.apply), 2);
+	CHECK(!apply_is_visible(behind, lines)); /* it is further on than the others there */
+	while (advanced)
+		CHECK_OK(apply_advance(behind, applied.script.log, &advanced, &applied.err),
+			&applied.err);
+	CHECK(apply_is_visible(behind, lines));
+	CHECK_OK(apply_flush(behind, &applied.err), &applied.err);
+	CHECK_TEXT(table_rows_text(lines->table, &applied.script.arena), "2|b|1 3|c|1");
+	apply_close(behind);
 	applied_close(&applied);
 }
 

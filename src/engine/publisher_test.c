@@ -321,6 +321,30 @@ TEST(a_table_of_a_floor_beyond_the_position_is_not_shown_until_then)
 	published_close(&lake);
 }
 
+TEST(changes_that_came_while_a_table_was_read_are_in_it)
+{
+	struct published lake;
+	published_open(&lake);
+	published_insert(&lake, 100, &script_lines, "1|a|1");
+	struct publisher_table *table = publisher_find(lake.publisher, "public", "lines");
+	const char *location = arena_copy_cstring(&lake.arena, table->row.metadata_location);
+	publisher_reread(lake.publisher, table);
+	published_step(&lake);
+	struct apply *apply = publisher_fork_apply(lake.publisher);
+	world_sim_advance(lake.world, SECOND);
+	published_insert(&lake, 200, &script_lines, "2|b|2");
+	published_insert(&lake, 300, &script_lines, "3|c|3");
+	world_sim_advance(lake.world, SECOND);
+	published_insert(&lake, 400, &script_items, "9|x|9");
+	struct apply_table *filled = fill(&lake, apply, location, 200, "1|a|1 2|b|2");
+	CHECK_OK(publisher_join(lake.publisher, apply, filled, &lake.err), &lake.err);
+	apply_close(apply);
+	world_sim_advance(lake.world, SECOND);
+	published_insert(&lake, 500, &script_lines, "4|d|4");
+	CHECK_TEXT(published_rows(&lake, &script_lines), "1|a|1 2|b|2 3|c|3 4|d|4");
+	published_close(&lake);
+}
+
 TEST(a_table_read_again_without_rows_is_live_again)
 {
 	struct published lake;
