@@ -10,9 +10,9 @@ TEST(a_map_agrees_with_an_array_under_random_changes)
 	struct map map = { 0 };
 	char values[KEYS];
 	char *expected[KEYS] = { 0 };
-	uint64_t random = test_seed();
+	uint64_t state = test_seed();
 	for (int i = 0; i < 100000; i++) {
-		random = random * 6364136223846793005 + 1442695040888963407;
+		const uint64_t random = test_random(&state);
 		const size_t index = (size_t)(random >> 33) % KEYS;
 		const uint64_t key = index % 2 ? (uint64_t)index << 40 : index;
 		char *value = &values[random >> 50 & (KEYS - 1)];

@@ -43,6 +43,15 @@ void test_register(struct test *test)
 	*at = test;
 }
 
+/* splitmix64 */
+uint64_t test_random(uint64_t *state)
+{
+	uint64_t value = (*state += 0x9e3779b97f4a7c15u);
+	value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
+	value = (value ^ value >> 27) * 0x94d049bb133111ebu;
+	return value ^ value >> 31;
+}
+
 uint64_t test_seed(void)
 {
 	return run.seed;

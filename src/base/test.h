@@ -48,6 +48,9 @@ _Noreturn void test_skip(const char *why); /* loud; a failure when CI is set in 
 /* The seed of this run: from WALBERG_SEED, else random; printed with every failure. */
 uint64_t test_seed(void);
 
+/* The next number of a sequence that a state begins, which may be any number. */
+uint64_t test_random(uint64_t *state);
+
 /* A fresh directory of this test, removed when it passes, kept and printed when it fails. */
 const char *test_directory(void);
 

@@ -34,8 +34,7 @@ struct trial {
 
 static uint64_t draw(struct trial *trial, uint64_t bound)
 {
-	trial->random = trial->random * 6364136223846793005u + 1442695040888963407u;
-	return (trial->random >> 33) % bound;
+	return test_random(&trial->random) % bound;
 }
 
 static bool before_call(void *context, const char *call, const char *path, struct error *err)

@@ -166,8 +166,8 @@ static const char *big_row(struct arena *arena)
 	uint64_t random = 1;
 	memcpy(row, "1|", 2);
 	for (size_t i = 2; i < SIZE; i++) {
-		random = random * 6364136223846793005u + 1442695040888963407u;
-		row[i] = (char)('A' + (random >> 33) % 26 + (random >> 60) % 2 * 32);
+		const uint64_t drawn = test_random(&random);
+		row[i] = (char)('A' + drawn % 26 + (drawn >> 60) % 2 * 32);
 	}
 	memcpy(row + SIZE, "|1", 3);
 	return row;

@@ -25,11 +25,7 @@ const struct relation fixture_relation = {
 
 uint64_t fixture_random(struct fixture *fixture, uint64_t below)
 {
-	fixture->random += 0x9E3779B97F4A7C15u; /* splitmix64 */
-	uint64_t x = fixture->random;
-	x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
-	x = (x ^ x >> 27) * 0x94D049BB133111EBu;
-	return (x ^ x >> 31) % below;
+	return test_random(&fixture->random) % below;
 }
 
 struct store *fixture_memory(void)

@@ -16,11 +16,7 @@ enum {
 
 uint64_t lab_random(struct lab *lab, uint64_t below)
 {
-	/* splitmix64 */
-	uint64_t value = (lab->random += 0x9e3779b97f4a7c15u);
-	value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
-	value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
-	return (value ^ (value >> 31)) % below;
+	return test_random(&lab->random) % below;
 }
 
 size_t lab_seed_count(size_t usual)

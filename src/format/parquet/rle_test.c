@@ -3,14 +3,6 @@
 
 #include <stdlib.h>
 
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 TEST(the_specifications_bit_packing_example_is_reproduced)
 {
 	/* Encodings.md: 0 to 7 in three bits each */
@@ -40,17 +32,17 @@ static void check_round_trip(uint64_t *seed, unsigned bit_width, size_t count)
 	uint32_t *values = memory_allocate(count, sizeof *values);
 	uint32_t *decoded = memory_allocate(count, sizeof *decoded);
 	for (size_t i = 0; i < count;) { /* stretches of equal and of random values */
-		size_t stretch = 1 + next_random(seed) % 40;
-		bool is_run = next_random(seed) & 1;
-		uint32_t value = (uint32_t)next_random(seed);
+		size_t stretch = 1 + test_random(seed) % 40;
+		bool is_run = test_random(seed) & 1;
+		uint32_t value = (uint32_t)test_random(seed);
 		for (; stretch > 0 && i < count; stretch--, i++)
-			values[i] = (is_run ? value : (uint32_t)next_random(seed)) & mask;
+			values[i] = (is_run ? value : (uint32_t)test_random(seed)) & mask;
 	}
 	struct buffer out = { 0 };
 	rle_encode(&out, values, count, bit_width);
 	struct rle_decoder decoder = rle_decoder_of(buffer_bytes(&out), bit_width);
 	for (size_t i = 0; i < count;) {
-		size_t take = 1 + next_random(seed) % 50;
+		size_t take = 1 + test_random(seed) % 50;
 		take = take < count - i ? take : count - i;
 		CHECK(rle_decode(&decoder, decoded + i, take));
 		i += take;
@@ -64,9 +56,9 @@ static void check_round_trip(uint64_t *seed, unsigned bit_width, size_t count)
 
 TEST(values_of_any_width_come_back_in_any_portions)
 {
-	uint64_t seed = test_seed() | 1;
+	uint64_t seed = test_seed();
 	for (unsigned bit_width = 0; bit_width <= 32; bit_width++)
-		for (size_t count = 1; count < 600; count += 1 + next_random(&seed) % 60)
+		for (size_t count = 1; count < 600; count += 1 + test_random(&seed) % 60)
 			check_round_trip(&seed, bit_width, count);
 }
 
