@@ -1,7 +1,7 @@
 #include "cmd/aligned.h"
 #include "cmd/cmd.h"
 #include "cmd/show.h"
-#include "query/lake.h"
+#include "query/lake_tables.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 #include "cmd/cmd.h"
 
 #include "engine/lake.h"
-#include "query/lake.h"
+#include "query/lake_tables.h"
 
 bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, struct arena *arena,
 	struct configuration *out, struct error *err)

@@ -10,7 +10,7 @@
 
 #include "engine/configuration.h"
 #include "engine/process.h"
-#include "query/lake.h"
+#include "query/lake_tables.h"
 
 struct status_table {
 	const struct catalog_table *row;

@@ -1,8 +1,8 @@
 /*
  * tables.h: what a query sees of a lake: its tables, their versions, and the files of a version.
  *
- * The rewriter asks through this interface; lake.c answers it from catalog and store, tests answer
- * it with files of their own.  Calls block and come from one thread.
+ * The rewriter asks through this interface; lake_tables.c answers it from catalog and store, tests
+ * answer it with files of their own.  Calls block and come from one thread.
  */
 #ifndef QUERY_TABLES_H
 #define QUERY_TABLES_H

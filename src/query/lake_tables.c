@@ -1,4 +1,4 @@
-#include "query/lake.h"
+#include "query/lake_tables.h"
 
 #include "iceberg/manifest.h"
 #include "iceberg/metadata.h"

@@ -1,5 +1,6 @@
 /*
- * lake.h: the tables of a lake as queries see them (tables.h), read from its catalog and store.
+ * lake_tables.h: the tables of a lake as queries see them (tables.h), read from its catalog and
+ * store.
  *
  * A state is what one read transaction on the catalog returned (I6).  Metadata files and versions
  * that were read are kept, because neither ever changes.
@@ -12,8 +13,8 @@
  * breaks its format or is gone; UNSUPPORTED for files that are not read here (deletion vectors,
  * equality deletes, formats other than Parquet, anything outside of the local file system).
  */
-#ifndef QUERY_LAKE_H
-#define QUERY_LAKE_H
+#ifndef QUERY_LAKE_TABLES_H
+#define QUERY_LAKE_TABLES_H
 
 #include "catalog/catalog.h"
 #include "query/tables.h"
