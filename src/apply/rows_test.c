@@ -81,6 +81,33 @@ TEST(rows_that_are_written_are_deleted_at_their_place)
 	applied_close(&applied);
 }
 
+TEST(rows_are_found_where_a_fold_has_put_them)
+{
+	struct applied applied;
+	applied_open(&applied);
+	size_t files = 0;
+	for (int id = 1; id <= 9; id++) {
+		char row[32];
+		snprintf(row, sizeof row, "%d|a|1", id);
+		RUN(&applied, &script_items, { 'I', row, 0, NULL });
+		CHECK_OK(apply_flush(applied.apply, &applied.err), &applied.err);
+		CHECK_OK(apply_fold(applied.apply, &applied.err), &applied.err);
+		struct table_prepared prepared;
+		CHECK_OK(table_prepare(applied.items->table,
+				 &(struct table_prepare){ .position = 1, .timestamp_ms = id },
+				 &applied.script.arena, &prepared, &applied.err),
+			&applied.err);
+		table_accept(applied.items->table);
+		files++;
+	}
+	CHECK(table_file_count(applied.items->table) < files);
+	RUN(&applied, &script_items, { 'U', "1|b|2", 0, NULL }, { 'U', "10|b|2", 'K', "2|~|~" },
+		{ 'D', NULL, 'K', "3|~|~" }, { 'D', NULL, 'K', "9|~|~" });
+	CHECK_TEXT(applied_rows(&applied, applied.items),
+		"10|b|2 1|b|2 4|a|1 5|a|1 6|a|1 7|a|1 8|a|1");
+	applied_close(&applied);
+}
+
 TEST(keys_may_change_places_within_a_transaction)
 {
 	struct applied applied;
