@@ -12,38 +12,35 @@
 
 enum {
 	DELETE_COLUMNS = 2,
-	WRITE_ROWS_MAX = 4096, /* each repeats the path */
+	WRITE_ROWS_MAX = 4096,
 };
 
+/* All positions are written again by each commit that adds one: they take few bytes and little
+ * time. */
 static const struct parquet_column delete_columns[DELETE_COLUMNS] = {
 	{ "file_path", FIELD_ID_DELETE_FILE_PATH, { .type = VALUE_STRING }, true,
-		PARQUET_BOUNDS_FULL },
-	{ "pos", FIELD_ID_DELETE_POSITION, { .type = VALUE_LONG }, true, PARQUET_BOUNDS_FULL },
+		PARQUET_BOUNDS_FULL, PARQUET_ENCODING_CONSTANT },
+	{ "pos", FIELD_ID_DELETE_POSITION, { .type = VALUE_LONG }, true, PARQUET_BOUNDS_FULL,
+		PARQUET_ENCODING_DELTA },
 };
-
-/* The path, count times; the column keeps it from batch to batch. */
-static void repeat_path(const struct table_file *file, struct column *column, size_t count)
-{
-	const struct bytes path = bytes_of_cstring(file->entry.data_file.path);
-	column_truncate(column, count);
-	while (column->count < count)
-		column_append_bytes(column, path);
-}
 
 /* The deleted positions from word *word on, of whole words, at most WRITE_ROWS_MAX. */
 static void fill_positions(const struct bitmap *deleted, size_t *word, struct column *column)
 {
 	column_reset(column);
-	for (; *word < deleted->word_count; ++*word) {
-		uint64_t bits = deleted->words[*word];
-		if (column->count + (size_t)__builtin_popcountll(bits) > WRITE_ROWS_MAX)
-			break;
-		for (; bits != 0; bits &= bits - 1) {
-			const int64_t position =
-				(int64_t)(*word * BITMAP_WORD_BITS) + __builtin_ctzll(bits);
-			memcpy(column_push_fixed(column), &position, sizeof position);
-		}
+	buffer_reserve(&column->fixed, WRITE_ROWS_MAX * sizeof(int64_t));
+	int64_t *const positions = (int64_t *)(void *)column->fixed.data;
+	size_t count = 0;
+	for (; *word < deleted->word_count && count + BITMAP_WORD_BITS <= WRITE_ROWS_MAX; ++*word) {
+		const int64_t first = (int64_t)(*word * BITMAP_WORD_BITS);
+		for (uint64_t bits = deleted->words[*word]; bits != 0; bits &= bits - 1)
+			positions[count++] = first + __builtin_ctzll(bits);
 	}
+	column->fixed.size = count * sizeof *positions;
+	column->count = count;
+	buffer_reserve(&column->valid, count);
+	memset(column->valid.data, 1, count);
+	column->valid.size = count;
 }
 
 static bool write_positions(
@@ -53,11 +50,11 @@ static bool write_positions(
 		delete_columns[1].type };
 	struct batch batch;
 	batch_init(&batch, types, DELETE_COLUMNS);
+	column_append_bytes(&batch.columns[0], bytes_of_cstring(file->entry.data_file.path));
 	bool ok = true;
 	for (size_t word = 0; ok && word < file->deleted.word_count;) {
 		fill_positions(&file->deleted, &word, &batch.columns[1]);
 		batch.row_count = batch.columns[1].count;
-		repeat_path(file, &batch.columns[0], batch.row_count);
 		ok = batch.row_count == 0 || parquet_writer_write(writer, &batch, NULL, 0, err);
 	}
 	batch_deinit(&batch);

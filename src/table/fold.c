@@ -17,7 +17,7 @@ enum {
 	TIER_ROWS_MIN = 256, /* tier 0 is below FAN_IN times as many */
 	TIERS_MAX = 16,
 	SPARSE_ROWS_MIN = 4 * TIER_ROWS_MIN, /* smaller files are folded soon anyway */
-	DELETES_MAX = 256 * 1024, /* each commit that adds one writes all of them: 10 ms */
+	DELETES_MAX = 64 * 1024, /* each commit that adds one writes all of them: about 1 ms */
 };
 
 static int tier_of(uint64_t rows)

@@ -65,6 +65,25 @@ TEST(a_much_deleted_file_is_written_again_without_its_deleted_rows)
 	fixture_close(&fixture);
 }
 
+TEST(a_big_file_is_written_again_when_an_eighth_of_it_is_deleted)
+{
+	struct fixture fixture;
+	fixture_open(&fixture, fixture_memory(), 1);
+	fixture.table->options.file_size_target_bytes = 64 * 1024 * 1024;
+	fixture_write(&fixture, 205000);
+	fixture_commit(&fixture, FOREVER);
+	const struct table_file *file = fixture.table->files[0];
+	while (file->deleted.set_count < 64 * 1024 - 500)
+		fixture_delete(&fixture, 500);
+	fixture_fold(&fixture, UINT64_MAX);
+	CHECK_EQUAL(fixture.rewritten, 0);
+	while (file->deleted.set_count <= 64 * 1024)
+		fixture_delete(&fixture, 500);
+	fixture_fold(&fixture, UINT64_MAX);
+	CHECK_EQUAL(fixture.rewritten, table_row_count(fixture.table));
+	fixture_close(&fixture);
+}
+
 TEST(a_file_without_live_rows_is_dropped_with_its_deletes)
 {
 	struct fixture fixture;

@@ -79,8 +79,11 @@ def main(folder):
     write("nested_crc", with_nested=True, compression="zstd", write_page_checksum=True)
     write("decimals_as_integers", compression="none", store_decimal_as_integer=True)
     write("snappy", compression="snappy")
+    write("delta_texts", compression="zstd", use_dictionary=False,
+          column_encoding={"a_string": "DELTA_BYTE_ARRAY"})
     write("delta", compression="zstd", use_dictionary=False,
-          column_encoding={"a_long": "DELTA_BINARY_PACKED"})
+          column_encoding={name: "DELTA_BINARY_PACKED" for name, kind, value in VALUES
+                           if pa.types.is_integer(kind) or pa.types.is_temporal(kind)})
 
 
 if __name__ == "__main__":

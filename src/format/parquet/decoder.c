@@ -243,6 +243,19 @@ static bool begin_rle_booleans(struct decoder *decoder, struct bytes values, str
 	return true;
 }
 
+static bool is_integer(const struct decoder *decoder)
+{
+	const enum physical_type type = decoder->column.layout.type;
+	return type == PHYSICAL_INT32 || type == PHYSICAL_INT64;
+}
+
+static bool begin_delta(struct decoder *decoder, struct bytes values, struct error *err)
+{
+	decoder->source = VALUES_DELTA;
+	return delta_decoder_begin(&decoder->delta, values) ||
+	       corrupt(decoder, err, "its differences begin with another header");
+}
+
 static bool begin_values(
 	struct decoder *decoder, int32_t encoding, struct bytes values, struct error *err)
 {
@@ -258,6 +271,10 @@ static bool begin_values(
 	case ENCODING_RLE:
 		if (decoder->column.layout.type == PHYSICAL_BOOLEAN)
 			return begin_rle_booleans(decoder, values, err);
+		break;
+	case ENCODING_DELTA_BINARY_PACKED:
+		if (is_integer(decoder))
+			return begin_delta(decoder, values, err);
 		break;
 	default:
 		break;
@@ -402,6 +419,22 @@ static void look_up(
 	}
 }
 
+/* The values of differences, in PLAIN form first. */
+static bool decode_delta(struct decoder *decoder, void *out, size_t count)
+{
+	uint64_t values[SLICE_ROWS];
+	uint32_t narrow[SLICE_ROWS];
+	if (!delta_decode(&decoder->delta, values, count))
+		return false;
+	struct bytes plain = bytes_of((const uint8_t *)values, count * sizeof *values);
+	if (decoder->column.layout.type == PHYSICAL_INT32) {
+		for (size_t i = 0; i < count; i++)
+			narrow[i] = (uint32_t)values[i];
+		plain = bytes_of((const uint8_t *)narrow, count * sizeof *narrow);
+	}
+	return decode_plain(&decoder->column, &plain, out, count);
+}
+
 static bool read_fixed(struct decoder *decoder, void *out, size_t count, struct error *err)
 {
 	uint32_t indices[SLICE_ROWS];
@@ -415,6 +448,8 @@ static bool read_fixed(struct decoder *decoder, void *out, size_t count, struct 
 	bool done;
 	if (decoder->source == VALUES_RLE)
 		done = rle_decode_u8(&decoder->indices, out, count);
+	else if (decoder->source == VALUES_DELTA)
+		done = decode_delta(decoder, out, count);
 	else if (decoder->column.layout.type == PHYSICAL_BOOLEAN)
 		done = decode_booleans(decoder, out, count);
 	else

@@ -5,6 +5,7 @@
 #define FORMAT_PARQUET_DECODER_INTERNAL_H
 
 #include "event/batch.h"
+#include "format/parquet/delta_internal.h"
 #include "format/parquet/layout_internal.h"
 #include "format/parquet/pages_internal.h"
 #include "format/parquet/rle_internal.h"
@@ -22,6 +23,7 @@ enum value_source {
 	VALUES_PLAIN = 1,
 	VALUES_DICTIONARY,
 	VALUES_RLE, /* booleans of v2 pages */
+	VALUES_DELTA,
 };
 
 struct decoder {
@@ -38,8 +40,9 @@ struct decoder {
 	size_t page_rows_left;
 	enum value_source source;
 	struct rle_decoder levels, indices; /* indices: also the booleans of VALUES_RLE */
-	struct bytes plain;                 /* what is left of PLAIN values */
-	unsigned plain_bit;                 /* the next boolean's bit in its first byte */
+	struct delta_decoder delta;
+	struct bytes plain; /* what is left of PLAIN values */
+	unsigned plain_bit; /* the next boolean's bit in its first byte */
 };
 
 /* pages have begun. */

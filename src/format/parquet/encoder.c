@@ -1,5 +1,6 @@
 #include "format/parquet/encoder_internal.h"
 
+#include "format/parquet/delta_internal.h"
 #include "format/parquet/rle_internal.h"
 
 #include <assert.h>
@@ -26,12 +27,16 @@ struct slice_space {
 
 /* ---- a page and a chunk begin ---- */
 
-/* Room before the values for the levels, whose size is known only when the page is full. */
+/*
+ * Room before the values for the levels, whose size is known only when the page is full; a whole
+ * number of words, so that the values are aligned.
+ */
 static size_t levels_gap(const struct encoder *encoder)
 {
 	if (encoder->column.is_required)
 		return 0;
-	return LEVELS_SIZE_FIELD + rle_levels_size_max(encoder->limits.page_rows);
+	const size_t size_max = LEVELS_SIZE_FIELD + rle_levels_size_max(encoder->limits.page_rows);
+	return (size_max + sizeof(uint64_t) - 1) / sizeof(uint64_t) * sizeof(uint64_t);
 }
 
 static void begin_page(struct encoder *encoder)
@@ -50,10 +55,18 @@ static bool is_text(const struct encoder *encoder)
 	return encoder->layout.type == PHYSICAL_BYTE_ARRAY;
 }
 
+static bool is_integer(const struct encoder *encoder)
+{
+	return encoder->layout.type == PHYSICAL_INT32 || encoder->layout.type == PHYSICAL_INT64;
+}
+
 void encoder_begin_chunk(struct encoder *encoder)
 {
 	bool is_boolean = encoder->layout.type == PHYSICAL_BOOLEAN;
-	encoder->use = is_boolean ? DICTIONARY_OFF : DICTIONARY_TRYING;
+	const enum parquet_encoding encoding = encoder->column.encoding;
+	encoder->use = encoding == PARQUET_ENCODING_CONSTANT              ? DICTIONARY_ON
+		       : is_boolean || encoding == PARQUET_ENCODING_DELTA ? DICTIONARY_OFF
+									  : DICTIONARY_TRYING;
 	dictionary_reset(&encoder->dictionary);
 	encoder->dictionary.width = encoder->layout.width;
 	buffer_reset(&encoder->pages);
@@ -72,6 +85,9 @@ void encoder_init(
 		.layout = layout_of(column->type),
 		.limits = limits,
 	};
+	assert(column->encoding != PARQUET_ENCODING_DELTA || is_integer(encoder));
+	assert(column->encoding != PARQUET_ENCODING_CONSTANT ||
+		(column->is_required && is_text(encoder)));
 	encoder_begin_chunk(encoder);
 }
 
@@ -409,7 +425,10 @@ static size_t write_page(
 static struct bytes compress_body(
 	struct encoder *encoder, struct encoder_scratch *scratch, struct bytes body)
 {
-	size_t page = encoder->page_counts.dictionary + encoder->page_counts.plain;
+	const struct page_counts *counts = &encoder->page_counts;
+	const size_t page = counts->dictionary + counts->plain;
+	if (encoder->column.encoding == PARQUET_ENCODING_DELTA)
+		return compressor_run(scratch->compressor, COMPRESSION_STORED, body);
 	if (page % TRY_COMPRESSION_PAGES == 0)
 		return compressor_try(scratch->compressor, body, &encoder->compression);
 	return compressor_run(scratch->compressor, encoder->compression, body);
@@ -435,6 +454,31 @@ static void write_data_page(
 		&encoder->pages, &header, body.size, compress_body(encoder, scratch, body));
 }
 
+static void append_indices(struct encoder *encoder)
+{
+	unsigned bit_width = dictionary_bit_width(&encoder->dictionary);
+	buffer_append_u8(&encoder->plain, (uint8_t)bit_width);
+	if (encoder_is_constant(encoder))
+		rle_encode_run(&encoder->plain, 0, encoder->row_count, bit_width);
+	else
+		rle_encode(&encoder->plain, (const uint32_t *)(const void *)encoder->indices.data,
+			index_count(encoder), bit_width);
+}
+
+/* The page's values, which are PLAIN, as their differences. */
+static void pack_differences(struct encoder *encoder, struct buffer *packed)
+{
+	const size_t gap = levels_gap(encoder);
+	const void *values = encoder->plain.data + gap;
+	buffer_reset(packed);
+	if (encoder->layout.type == PHYSICAL_INT32)
+		delta_encode_32(packed, values, encoder->value_count);
+	else
+		delta_encode_64(packed, values, encoder->value_count);
+	encoder->plain.size = gap;
+	buffer_append_bytes(&encoder->plain, buffer_bytes(packed));
+}
+
 static void flush_page(struct encoder *encoder, struct encoder_scratch *scratch)
 {
 	if (encoder->row_count == 0)
@@ -442,13 +486,14 @@ static void flush_page(struct encoder *encoder, struct encoder_scratch *scratch)
 	if (encoder->use == DICTIONARY_TRYING && !dictionary_pays(encoder))
 		leave_dictionary(encoder);
 	if (encoder->use != DICTIONARY_OFF) {
-		unsigned bit_width = dictionary_bit_width(&encoder->dictionary);
-		buffer_append_u8(&encoder->plain, (uint8_t)bit_width);
-		rle_encode(&encoder->plain, (const uint32_t *)(const void *)encoder->indices.data,
-			index_count(encoder), bit_width);
+		append_indices(encoder);
 		encoder->use = DICTIONARY_ON;
 		write_data_page(encoder, scratch, ENCODING_RLE_DICTIONARY);
 		encoder->page_counts.dictionary++;
+	} else if (encoder->column.encoding == PARQUET_ENCODING_DELTA) {
+		pack_differences(encoder, &scratch->packed);
+		write_data_page(encoder, scratch, ENCODING_DELTA_BINARY_PACKED);
+		encoder->page_counts.delta++;
 	} else {
 		if (encoder->layout.type == PHYSICAL_BOOLEAN)
 			pack_booleans(&encoder->plain, levels_gap(encoder));
@@ -464,10 +509,28 @@ static bool is_page_full(const struct encoder *encoder, size_t rows, size_t size
 	       (encoder->row_count > 0 && encoder->plain_size + size > encoder->limits.page_bytes);
 }
 
+/* The value enters the range with the dictionary. */
+static void append_constant(struct encoder *encoder, const struct column *column, size_t count)
+{
+	const struct bytes value = column_bytes(column, 0);
+	uint32_t index;
+	const bool is_taken = dictionary_add(&encoder->dictionary, &value, 1, &index) == 1;
+	assert(is_taken && index == 0);
+	encoder->row_count += count;
+	encoder->value_count += count;
+	encoder->chunk_rows += count;
+}
+
 bool encoder_append(struct encoder *encoder, const struct column *column, const uint32_t *rows,
 	size_t start, size_t count, struct encoder_scratch *scratch, struct error *err)
 {
 	assert(count <= ENCODER_SLICE_ROWS_MAX && count <= encoder->limits.page_rows);
+	if (encoder_is_constant(encoder)) {
+		if (is_page_full(encoder, count, 0))
+			flush_page(encoder, scratch);
+		append_constant(encoder, column, count);
+		return true;
+	}
 	struct slice_space space;
 	struct slice slice = gather(column, rows, start, count, &space);
 	size_t size = plain_size(encoder, slice);

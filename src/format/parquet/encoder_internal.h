@@ -2,7 +2,8 @@
  * encoder_internal.h: the values of one column to the pages of its chunks.
  *
  * A chunk begins with a dictionary when its first values look as if one paid; it goes on in PLAIN
- * when the dictionary fills up.  The pages of a chunk stay in memory until the chunk is taken.
+ * when the dictionary fills up.  A column of differences or of one value is what it says.  The
+ * pages of a chunk stay in memory until the chunk is taken.
  */
 #ifndef FORMAT_PARQUET_ENCODER_INTERNAL_H
 #define FORMAT_PARQUET_ENCODER_INTERNAL_H
@@ -22,6 +23,7 @@ struct encoder_scratch {
 	struct compressor *compressor;
 	struct buffer levels; /* the encoded levels of a page */
 	struct buffer wide;   /* uint32_t a level */
+	struct buffer packed; /* the values of a page of differences */
 };
 
 struct encoder_limits {
@@ -35,7 +37,7 @@ enum dictionary_use {
 };
 
 struct page_counts {
-	size_t dictionary, plain;
+	size_t dictionary, plain, delta;
 };
 
 struct encoder {
@@ -77,6 +79,11 @@ struct encoded_chunk {
 void encoder_init(
 	struct encoder *encoder, const struct parquet_column *column, struct encoder_limits limits);
 void encoder_deinit(struct encoder *encoder);
+
+static inline bool encoder_is_constant(const struct encoder *encoder)
+{
+	return encoder->column.encoding == PARQUET_ENCODING_CONSTANT;
+}
 
 /*
  * Rows start to start + count of the column, or those rows[start] to rows[start + count - 1] names.

@@ -26,12 +26,20 @@ enum parquet_bounds {
 	PARQUET_BOUNDS_NONE,
 };
 
+/* How the writer lays a column's values down. */
+enum parquet_encoding {
+	PARQUET_ENCODING_USUAL = 0, /* by a dictionary while it pays, else PLAIN */
+	PARQUET_ENCODING_DELTA,    /* DELTA_BINARY_PACKED: what lies as INT32 or INT64, ascending */
+	PARQUET_ENCODING_CONSTANT, /* of texts: each row has the value of the batch's row 0 */
+};
+
 struct parquet_column {
 	const char *name; /* the table's name of it; see parquet_writer_open() */
 	int32_t field_id;
 	struct column_type type;
 	bool is_required;
 	enum parquet_bounds bounds; /* of the writer */
+	enum parquet_encoding encoding;
 };
 
 struct parquet_key_value {

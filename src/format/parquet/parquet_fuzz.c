@@ -49,7 +49,7 @@ static void read_column(const struct parquet_source *source, size_t index)
 		.page_bytes_max = 1 << 20,
 		.read_ahead_bytes = 100,
 	};
-	const struct parquet_column column = { "c", (int32_t)index + 1, TYPES[index], false, 0 };
+	const struct parquet_column column = { "c", (int32_t)index + 1, TYPES[index], false, 0, 0 };
 	const size_t first = 0;
 	struct parquet_reader *reader;
 	struct error err;

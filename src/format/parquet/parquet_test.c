@@ -13,21 +13,21 @@ enum {
 
 /* Field ids and types of the fixtures (tests/support/parquet_fixtures.py). */
 static const struct parquet_column COLUMNS[TYPE_COUNT] = {
-	{ "a_boolean", 1, { VALUE_BOOLEAN, 0, 0 }, false, 0 },
-	{ "an_int", 2, { VALUE_INT, 0, 0 }, true, 0 },
-	{ "a_long", 3, { VALUE_LONG, 0, 0 }, false, 0 },
-	{ "a_float", 4, { VALUE_FLOAT, 0, 0 }, false, 0 },
-	{ "a_double", 5, { VALUE_DOUBLE, 0, 0 }, false, 0 },
-	{ "a_small_decimal", 6, { VALUE_DECIMAL, 9, 2 }, false, 0 },
-	{ "a_decimal", 7, { VALUE_DECIMAL, 18, 3 }, false, 0 },
-	{ "a_wide_decimal", 8, { VALUE_DECIMAL, 38, 10 }, false, 0 },
-	{ "a_date", 9, { VALUE_DATE, 0, 0 }, false, 0 },
-	{ "a_time", 10, { VALUE_TIME, 0, 0 }, false, 0 },
-	{ "a_timestamp", 11, { VALUE_TIMESTAMP, 0, 0 }, false, 0 },
-	{ "a_timestamptz", 12, { VALUE_TIMESTAMPTZ, 0, 0 }, false, 0 },
-	{ "a_string", 13, { VALUE_STRING, 0, 0 }, false, 0 },
-	{ "a_binary", 14, { VALUE_BINARY, 0, 0 }, false, 0 },
-	{ "a_uuid", 15, { VALUE_UUID, 0, 0 }, false, 0 },
+	{ "a_boolean", 1, { VALUE_BOOLEAN, 0, 0 }, false, 0, 0 },
+	{ "an_int", 2, { VALUE_INT, 0, 0 }, true, 0, 0 },
+	{ "a_long", 3, { VALUE_LONG, 0, 0 }, false, 0, 0 },
+	{ "a_float", 4, { VALUE_FLOAT, 0, 0 }, false, 0, 0 },
+	{ "a_double", 5, { VALUE_DOUBLE, 0, 0 }, false, 0, 0 },
+	{ "a_small_decimal", 6, { VALUE_DECIMAL, 9, 2 }, false, 0, 0 },
+	{ "a_decimal", 7, { VALUE_DECIMAL, 18, 3 }, false, 0, 0 },
+	{ "a_wide_decimal", 8, { VALUE_DECIMAL, 38, 10 }, false, 0, 0 },
+	{ "a_date", 9, { VALUE_DATE, 0, 0 }, false, 0, 0 },
+	{ "a_time", 10, { VALUE_TIME, 0, 0 }, false, 0, 0 },
+	{ "a_timestamp", 11, { VALUE_TIMESTAMP, 0, 0 }, false, 0, 0 },
+	{ "a_timestamptz", 12, { VALUE_TIMESTAMPTZ, 0, 0 }, false, 0, 0 },
+	{ "a_string", 13, { VALUE_STRING, 0, 0 }, false, 0, 0 },
+	{ "a_binary", 14, { VALUE_BINARY, 0, 0 }, false, 0, 0 },
+	{ "a_uuid", 15, { VALUE_UUID, 0, 0 }, false, 0, 0 },
 };
 
 static const size_t ALL[TYPE_COUNT] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 };
@@ -211,6 +211,51 @@ TEST(values_of_all_types_come_back_as_they_were_written)
 	}
 }
 
+/* The fixtures' columns, those of integers in the encoding. */
+static void encode_as(struct parquet_column columns[TYPE_COUNT], enum parquet_encoding encoding)
+{
+	memcpy(columns, COLUMNS, sizeof COLUMNS);
+	for (size_t i = 0; i < TYPE_COUNT; i++) {
+		const struct column_type type = COLUMNS[i].type;
+		if (type.type == VALUE_INT || type.type == VALUE_LONG || type.type == VALUE_DATE ||
+			type.type == VALUE_TIME || type.type == VALUE_TIMESTAMP ||
+			(type.type == VALUE_DECIMAL && type.precision <= 18))
+			columns[i].encoding = encoding;
+	}
+}
+
+static void check_read(const struct buffer *file, const struct batch *expected, size_t rows_max)
+{
+	struct batch again;
+	struct error err;
+	init_batch(&again, COLUMNS, TYPE_COUNT);
+	CHECK_OK(read_file(buffer_bytes(file), COLUMNS, TYPE_COUNT, rows_max, &again, &err), &err);
+	check_same(expected, &again);
+	batch_deinit(&again);
+}
+
+TEST(integers_come_back_from_their_differences)
+{
+	uint64_t seed = test_seed() | 1;
+	struct parquet_column columns[TYPE_COUNT];
+	encode_as(columns, PARQUET_ENCODING_DELTA);
+	for (uint64_t distinct = 1; distinct < 1000000; distinct *= 30) {
+		struct batch batch;
+		struct buffer file = { 0 };
+		struct arena arena = { 0 };
+		struct parquet_file_info info;
+		struct parquet_writer_options options = { .row_group_rows = 2000,
+			.page_rows = 1 + test_random(&seed) % 700 };
+		init_batch(&batch, columns, TYPE_COUNT);
+		append_random_rows(&batch, columns, 3000, &seed, distinct);
+		write_file(columns, TYPE_COUNT, &options, &batch, &file, &arena, &info);
+		check_read(&file, &batch, 1 + test_random(&seed) % 500);
+		batch_deinit(&batch);
+		buffer_deinit(&file);
+		arena_deinit(&arena);
+	}
+}
+
 TEST(an_empty_file_has_no_row_group_and_no_bounds)
 {
 	struct batch batch;
@@ -267,7 +312,7 @@ TEST(only_the_rows_named_are_written)
 
 TEST(wide_values_get_pages_and_row_groups_of_their_own)
 {
-	static const struct parquet_column TEXT = { "t", 1, { VALUE_STRING, 0, 0 }, true, 0 };
+	static const struct parquet_column TEXT = { "t", 1, { VALUE_STRING, 0, 0 }, true, 0, 0 };
 	struct parquet_writer_options options = { .row_group_bytes = 1 << 20, .page_bytes = 65536 };
 	struct batch batch, again;
 	struct buffer file = { 0 };
@@ -305,12 +350,44 @@ static void check_bounds(
 	CHECK(bytes_equal(column->upper, upper));
 }
 
+TEST(one_value_stands_for_all_rows_of_a_constant_column)
+{
+	enum {
+		ROWS = 5000
+	};
+	static const struct parquet_column PATH = { "path", 1, { VALUE_STRING, 0, 0 }, true,
+		PARQUET_BOUNDS_FULL, PARQUET_ENCODING_CONSTANT };
+	const struct bytes path = BYTES_LITERAL("s3://lake/public/orders/data/1.parquet");
+	struct batch batch, again;
+	struct buffer file = { 0 };
+	struct arena arena = { 0 };
+	struct parquet_file_info info;
+	struct error err;
+	struct parquet_writer_options options = { .row_group_rows = 2100, .page_rows = 700 };
+	init_batch(&batch, &PATH, 1);
+	init_batch(&again, &PATH, 1);
+	column_append_bytes(&batch.columns[0], path);
+	batch.row_count = ROWS;
+	write_file(&PATH, 1, &options, &batch, &file, &arena, &info);
+	CHECK_EQUAL(info.columns[0].value_count, ROWS);
+	check_bounds(&info.columns[0], path, path);
+	CHECK_OK(read_file(buffer_bytes(&file), &PATH, 1, 999, &again, &err), &err);
+	CHECK_EQUAL(again.row_count, ROWS);
+	for (size_t row = 0; row < ROWS; row++)
+		CHECK(bytes_equal(column_bytes(&again.columns[0], row), path));
+	CHECK(file.size < ROWS);
+	batch_deinit(&batch);
+	batch_deinit(&again);
+	buffer_deinit(&file);
+	arena_deinit(&arena);
+}
+
 TEST(metrics_are_those_of_a_manifest)
 {
 	static const struct parquet_column THREE[] = {
-		{ "price", 7, { VALUE_DECIMAL, 9, 2 }, false, 0 },
-		{ "ratio", 8, { VALUE_DOUBLE, 0, 0 }, false, 0 },
-		{ "path", 9, { VALUE_STRING, 0, 0 }, true, PARQUET_BOUNDS_FULL },
+		{ "price", 7, { VALUE_DECIMAL, 9, 2 }, false, 0, 0 },
+		{ "ratio", 8, { VALUE_DOUBLE, 0, 0 }, false, 0, 0 },
+		{ "path", 9, { VALUE_STRING, 0, 0 }, true, PARQUET_BOUNDS_FULL, 0 },
 	};
 	const int64_t prices[] = { 1420, -129, 0 };
 	const double ratios[] = { NAN, -0.0, 0.0 };
@@ -416,7 +493,7 @@ TEST(a_null_in_a_required_column_is_refused_before_any_row_is_taken)
 
 TEST(a_decimal_beyond_its_precision_is_refused)
 {
-	static const struct parquet_column PRICE = { "p", 1, { VALUE_DECIMAL, 9, 2 }, true, 0 };
+	static const struct parquet_column PRICE = { "p", 1, { VALUE_DECIMAL, 9, 2 }, true, 0, 0 };
 	const int64_t values[] = { 999999999, -999999999, 1000000000 };
 	struct batch batch;
 	struct buffer file = { 0 };
@@ -476,25 +553,28 @@ TEST(an_error_of_the_sink_comes_through)
 
 /* ---- damage ---- */
 
-static void make_small_file(struct buffer *file, struct arena *arena)
+static void make_small_file(
+	struct buffer *file, struct arena *arena, enum parquet_encoding encoding)
 {
+	struct parquet_column columns[TYPE_COUNT];
+	encode_as(columns, encoding);
 	uint64_t seed = 11;
 	struct batch batch;
 	struct parquet_file_info info;
 	struct parquet_writer_options options = { .row_group_rows = 20, .page_rows = 8 };
 	init_batch(&batch, COLUMNS, TYPE_COUNT);
 	append_random_rows(&batch, COLUMNS, 24, &seed, 6);
-	write_file(COLUMNS, TYPE_COUNT, &options, &batch, file, arena, &info);
+	write_file(columns, TYPE_COUNT, &options, &batch, file, arena, &info);
 	batch_deinit(&batch);
 }
 
-TEST(a_file_cut_at_any_length_is_corrupt)
+static void check_cut(enum parquet_encoding encoding)
 {
 	struct buffer file = { 0 };
 	struct arena arena = { 0 };
 	struct batch batch;
 	init_batch(&batch, COLUMNS, TYPE_COUNT);
-	make_small_file(&file, &arena);
+	make_small_file(&file, &arena, encoding);
 	for (size_t size = 0; size < file.size; size++) {
 		struct error err = { 0 };
 		CHECK(!read_file(bytes_of(file.data, size), COLUMNS, TYPE_COUNT, 50, &batch, &err));
@@ -505,13 +585,19 @@ TEST(a_file_cut_at_any_length_is_corrupt)
 	arena_deinit(&arena);
 }
 
-TEST(a_flipped_bit_is_an_error_or_harmless)
+TEST(a_file_cut_at_any_length_is_corrupt)
+{
+	check_cut(PARQUET_ENCODING_USUAL);
+	check_cut(PARQUET_ENCODING_DELTA);
+}
+
+static void check_flipped(enum parquet_encoding encoding, size_t step)
 {
 	struct buffer file = { 0 };
 	struct arena arena = { 0 };
-	make_small_file(&file, &arena);
+	make_small_file(&file, &arena, encoding);
 	size_t refused = 0, read = 0;
-	for (size_t at = 0; at < file.size; at++) {
+	for (size_t at = 0; at < file.size; at += step) {
 		struct batch batch;
 		struct error err = { 0 };
 		uint8_t mask = (uint8_t)(1 << (at * 5 + at / 8) % 8);
@@ -533,22 +619,28 @@ TEST(a_flipped_bit_is_an_error_or_harmless)
 	arena_deinit(&arena);
 }
 
+TEST(a_flipped_bit_is_an_error_or_harmless)
+{
+	check_flipped(PARQUET_ENCODING_USUAL, 1);
+	check_flipped(PARQUET_ENCODING_DELTA, 5);
+}
+
 /* ---- other schemas ---- */
 
 TEST(types_that_iceberg_promotes_are_widened)
 {
 	static const struct parquet_column NARROW[] = {
-		{ "i", 1, { VALUE_INT, 0, 0 }, true, 0 },
-		{ "f", 2, { VALUE_FLOAT, 0, 0 }, true, 0 },
-		{ "d", 3, { VALUE_DECIMAL, 9, 2 }, true, 0 },
-		{ "e", 4, { VALUE_DECIMAL, 18, 2 }, true, 0 },
+		{ "i", 1, { VALUE_INT, 0, 0 }, true, 0, 0 },
+		{ "f", 2, { VALUE_FLOAT, 0, 0 }, true, 0, 0 },
+		{ "d", 3, { VALUE_DECIMAL, 9, 2 }, true, 0, 0 },
+		{ "e", 4, { VALUE_DECIMAL, 18, 2 }, true, 0, 0 },
 	};
 	static const struct parquet_column WIDE[] = {
-		{ "i", 1, { VALUE_LONG, 0, 0 }, true, 0 },
-		{ "f", 2, { VALUE_DOUBLE, 0, 0 }, true, 0 },
-		{ "d", 3, { VALUE_DECIMAL, 18, 2 }, true, 0 },
-		{ "e", 4, { VALUE_DECIMAL, 38, 2 }, true, 0 },
-		{ "added", 5, { VALUE_STRING, 0, 0 }, false, 0 },
+		{ "i", 1, { VALUE_LONG, 0, 0 }, true, 0, 0 },
+		{ "f", 2, { VALUE_DOUBLE, 0, 0 }, true, 0, 0 },
+		{ "d", 3, { VALUE_DECIMAL, 18, 2 }, true, 0, 0 },
+		{ "e", 4, { VALUE_DECIMAL, 38, 2 }, true, 0, 0 },
+		{ "added", 5, { VALUE_STRING, 0, 0 }, false, 0, 0 },
 	};
 	const int32_t number = -7;
 	const float ratio = 0.5f;
@@ -634,8 +726,8 @@ TEST(skipped_rows_are_those_that_would_have_been_read)
 TEST(key_values_and_awkward_names_are_kept_apart)
 {
 	static const struct parquet_column TWO[] = {
-		{ "a b", 1, { VALUE_INT, 0, 0 }, true, 0 },
-		{ "a_x20b", 2, { VALUE_INT, 0, 0 }, true, 0 },
+		{ "a b", 1, { VALUE_INT, 0, 0 }, true, 0, 0 },
+		{ "a_x20b", 2, { VALUE_INT, 0, 0 }, true, 0, 0 },
 	};
 	const struct parquet_key_value pair = { "iceberg.schema", "{\"type\":\"struct\"}" };
 	struct parquet_writer_options options = { .key_values = &pair, .key_value_count = 1 };
@@ -717,7 +809,7 @@ static void append_fixture_row(struct batch *batch, int64_t i)
 TEST(files_of_other_writers_are_read)
 {
 	static const char *const NAMES[] = { "v1_dictionary_zstd", "v1_plain_none", "v2_plain_gzip",
-		"v2_dictionary_zstd", "nested_crc", "decimals_as_integers",
+		"v2_dictionary_zstd", "nested_crc", "decimals_as_integers", "delta",
 		"walberg" /* by the first version of the writer here */ };
 	struct batch expected;
 	init_batch(&expected, COLUMNS, TYPE_COUNT);
@@ -742,7 +834,7 @@ TEST(codecs_and_encodings_that_are_not_read_are_named)
 {
 	static const char *const NAMES[][2] = {
 		{ "snappy", "codec 1" },
-		{ "delta", "encoding 5" },
+		{ "delta_texts", "encoding 7" },
 	};
 	for (int i = 0; i < 2; i++) {
 		struct batch batch;

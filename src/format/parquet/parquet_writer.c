@@ -119,6 +119,7 @@ void parquet_writer_close(struct parquet_writer *writer)
 	buffer_deinit(&writer->dictionary_page);
 	buffer_deinit(&writer->scratch.levels);
 	buffer_deinit(&writer->scratch.wide);
+	buffer_deinit(&writer->scratch.packed);
 	compressor_close(writer->scratch.compressor);
 	arena_deinit(&writer->arena);
 	free(writer);
@@ -191,11 +192,12 @@ static struct page_encoding_stats encoding_stats(
 static void set_encodings(
 	struct column_metadata *metadata, struct page_counts counts, struct arena *arena)
 {
-	int32_t *encodings = arena_array(arena, int32_t, 3);
-	struct page_encoding_stats *stats = arena_array(arena, struct page_encoding_stats, 3);
+	int32_t *encodings = arena_array(arena, int32_t, 4);
+	struct page_encoding_stats *stats = arena_array(arena, struct page_encoding_stats, 4);
 	size_t encoding_count = 0, stats_count = 0;
 	encodings[encoding_count++] = ENCODING_RLE; /* of the levels */
-	encodings[encoding_count++] = ENCODING_PLAIN;
+	if (counts.delta == 0)
+		encodings[encoding_count++] = ENCODING_PLAIN;
 	if (counts.dictionary > 0) {
 		encodings[encoding_count++] = ENCODING_RLE_DICTIONARY;
 		stats[stats_count++] = encoding_stats(PAGE_DICTIONARY, ENCODING_PLAIN, 1);
@@ -204,6 +206,11 @@ static void set_encodings(
 	}
 	if (counts.plain > 0)
 		stats[stats_count++] = encoding_stats(PAGE_DATA, ENCODING_PLAIN, counts.plain);
+	if (counts.delta > 0) {
+		encodings[encoding_count++] = ENCODING_DELTA_BINARY_PACKED;
+		stats[stats_count++] =
+			encoding_stats(PAGE_DATA, ENCODING_DELTA_BINARY_PACKED, counts.delta);
+	}
 	metadata->encodings = (struct thrift_list){ encodings, encoding_count };
 	metadata->encoding_stats = (struct thrift_list){ stats, stats_count };
 }
@@ -320,7 +327,8 @@ static bool check_required(const struct encoder *encoder, const struct column *c
 static bool check_sizes(const struct encoder *encoder, const struct column *column,
 	const uint32_t *rows, size_t row_count, struct error *err)
 {
-	if (column->width > 0 || column->data.size <= PARQUET_VALUE_BYTES_MAX)
+	if (column->width > 0 || column->data.size <= PARQUET_VALUE_BYTES_MAX ||
+		encoder_is_constant(encoder))
 		return true;
 	for (size_t i = 0; i < row_count; i++) {
 		size_t size = column_bytes(column, row_at(rows, i)).size;
@@ -347,11 +355,14 @@ static bool check_rows(const struct parquet_writer *writer, const struct batch *
 }
 
 /* Bytes before encoding of rows [start, start + count). */
-static size_t rows_size(const struct batch *batch, const uint32_t *rows, size_t start, size_t count)
+static size_t rows_size(const struct parquet_writer *writer, const struct batch *batch,
+	const uint32_t *rows, size_t start, size_t count)
 {
 	size_t size = 0;
 	for (size_t i = 0; i < batch->column_count; i++) {
 		const struct column *column = &batch->columns[i];
+		if (encoder_is_constant(&writer->encoders[i]))
+			continue;
 		if (column->width > 0) {
 			size += column->width * count;
 			continue;
@@ -383,10 +394,10 @@ static size_t slice_rows(const struct parquet_writer *writer, const struct batch
 	count = least(count, options->page_rows);
 	count = least(count, options->row_group_rows - writer->row_group_rows);
 	size_t size_max = least(options->page_bytes, options->row_group_bytes);
-	*size = rows_size(batch, rows, start, count);
+	*size = rows_size(writer, batch, rows, start, count);
 	while (count > 1 && *size > size_max) {
 		count /= 2;
-		*size = rows_size(batch, rows, start, count);
+		*size = rows_size(writer, batch, rows, start, count);
 	}
 	return count;
 }

@@ -3,7 +3,8 @@
  *
  * The file goes to a sink, front to back.  Held in memory is at most one encoded row group and, per
  * column, one page.  Pages are DATA_PAGE v1, compressed with zstd (whose frames carry a checksum);
- * a column chunk with few distinct values is dictionary-encoded, any other is PLAIN.
+ * a column chunk with few distinct values is dictionary-encoded, any other is PLAIN, unless the
+ * column says otherwise; of a column that is CONSTANT, batches need to hold one row only.
  *
  * Statistics of a column chunk: min and max (left out of a chunk that holds a NaN, because readers
  * disagree on where NaN sorts, and of values longer than 256 bytes) and the count of NULLs.
