@@ -5,7 +5,7 @@
 #ifndef ENGINE_CONFIGURATION_H
 #define ENGINE_CONFIGURATION_H
 
-#include "base/setting.h"
+#include "base/setting/setting.h"
 
 struct configuration { /* texts are in the arena of the loading */
 	const char *source_url;

@@ -1,4 +1,4 @@
-#include "base/setting_internal.h"
+#include "base/setting/setting_internal.h"
 
 #include <yaml.h>
 

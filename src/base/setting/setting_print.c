@@ -1,4 +1,4 @@
-#include "base/setting.h"
+#include "base/setting/setting.h"
 
 static const char *shown_default(const struct setting *setting)
 {

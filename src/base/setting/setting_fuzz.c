@@ -1,4 +1,4 @@
-#include "base/setting.h"
+#include "base/setting/setting.h"
 #include "base/test.h"
 
 struct values {

@@ -7,7 +7,7 @@
 #define BASE_SETTING_INTERNAL_H
 
 #include "base/buffer.h"
-#include "base/setting.h"
+#include "base/setting/setting.h"
 
 struct given {
 	const char *text; /* NULL: not given as one text */

@@ -1,5 +1,5 @@
-#include "base/setting.h"
-#include "base/setting_internal.h"
+#include "base/setting/setting.h"
+#include "base/setting/setting_internal.h"
 
 #include <assert.h>
 #include <ctype.h>
