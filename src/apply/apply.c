@@ -33,9 +33,15 @@ void apply_close(struct apply *apply)
 	for (size_t i = 0; i < apply->table_count; i++)
 		table_free(apply->tables[i]);
 	free(apply->tables);
+	map_deinit(&apply->by_oid);
 	transactions_close(apply->transactions);
 	arena_deinit(&apply->message_arena);
 	free(apply);
+}
+
+static struct apply_table *find_table(const struct apply *apply, uint32_t oid)
+{
+	return map_get(&apply->by_oid, oid);
 }
 
 static void list_push(struct apply *apply, struct apply_table *table)
@@ -43,6 +49,7 @@ static void list_push(struct apply *apply, struct apply_table *table)
 	apply->tables =
 		memory_resize(apply->tables, apply->table_count + 1, sizeof(struct apply_table *));
 	apply->tables[apply->table_count++] = table;
+	map_put(&apply->by_oid, table->relation->oid, table);
 }
 
 static void list_remove(struct apply *apply, struct apply_table *table)
@@ -53,6 +60,8 @@ static void list_remove(struct apply *apply, struct apply_table *table)
 		memmove(&apply->tables[i], &apply->tables[i + 1],
 			(apply->table_count - i - 1) * sizeof(struct apply_table *));
 		apply->table_count--;
+		if (find_table(apply, table->relation->oid) == table)
+			map_remove(&apply->by_oid, table->relation->oid);
 		return;
 	}
 }
@@ -128,14 +137,6 @@ void apply_remove(struct apply *apply, struct apply_table *table)
 size_t apply_table_count(const struct apply *apply)
 {
 	return apply->table_count;
-}
-
-static struct apply_table *find_table(const struct apply *apply, uint32_t oid)
-{
-	for (size_t i = 0; i < apply->table_count; i++)
-		if (apply->tables[i]->relation->oid == oid)
-			return apply->tables[i];
-	return NULL;
 }
 
 bool apply_concerns_table(enum error_kind kind)

@@ -3,6 +3,7 @@
 #define APPLY_APPLY_INTERNAL_H
 
 #include "apply/apply.h"
+#include "base/map.h"
 #include "format/pgoutput/pgoutput.h"
 
 struct transactions; /* transaction.c: which records belong to which open transaction */
@@ -14,6 +15,7 @@ struct apply {
 	struct arena message_arena; /* of one decoded message */
 	size_t table_count;
 	struct apply_table **tables;
+	struct map by_oid; /* the same ones */
 };
 
 /* --- rows.c: the rows of one table --- */

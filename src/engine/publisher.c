@@ -457,6 +457,20 @@ struct apply *publisher_fork_apply(const struct publisher *publisher)
 				     });
 }
 
+/* A table that was renamed is not taken twice: its changes can be only one table's. */
+static void pause_namesakes(struct publisher *publisher, const struct relation *relation)
+{
+	for (size_t i = 0; i < publisher->table_count; i++) {
+		struct publisher_table *table = publisher->tables[i];
+		struct error why;
+		if (table->open == NULL || table->open->relation->oid != relation->oid)
+			continue;
+		error_set(&why, ERROR_UNSUPPORTED, "it is called \"%s.%s\" now",
+			relation->namespace_name, relation->name);
+		publisher_pause(publisher, table, &why);
+	}
+}
+
 bool publisher_join(struct publisher *publisher, struct apply *filled, struct apply_table *table,
 	struct error *err)
 {
@@ -469,6 +483,7 @@ bool publisher_join(struct publisher *publisher, struct apply *filled, struct ap
 	struct publisher_table *entry =
 		publisher_find(publisher, relation->namespace_name, relation->name);
 	assert(entry != NULL && entry->open == NULL);
+	pause_namesakes(publisher, relation);
 	apply_move(publisher->apply, filled, table);
 	entry->open = table;
 	/* It follows with the others now; after a restart it is read from its beginning. */

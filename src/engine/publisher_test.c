@@ -415,6 +415,30 @@ TEST(the_log_is_kept_for_an_open_transaction_and_no_longer)
 	published_close(&lake);
 }
 
+TEST(a_table_that_was_renamed_and_read_by_its_new_name_gets_its_changes_once)
+{
+	struct published lake;
+	published_open(&lake);
+	struct relation renamed = script_lines;
+	renamed.name = "renamed";
+	publisher_put(lake.publisher, "public", "renamed", TABLE_SNAPSHOT, "",
+		definition_encode(&renamed, &lake.arena));
+	struct apply *apply = publisher_fork_apply(lake.publisher);
+	struct apply_table *filled;
+	CHECK_OK(apply_add(apply, &renamed, "", FIRST_LSN, &filled, &lake.err), &lake.err);
+	CHECK_OK(publisher_join(lake.publisher, apply, filled, &lake.err), &lake.err);
+	apply_close(apply);
+	world_sim_advance(lake.world, SECOND);
+	published_insert(&lake, 100, &renamed, "1|a|1");
+	world_sim_advance(lake.world, SECOND);
+	published_step(&lake);
+	CHECK_EQUAL(published_row(&lake, "lines")->state, TABLE_PAUSED);
+	CHECK(strstr(published_row(&lake, "lines")->reason, "\"public.renamed\" now") != NULL);
+	CHECK_EQUAL(published_row(&lake, "renamed")->state, TABLE_LIVE);
+	CHECK_TEXT(published_rows(&lake, &renamed), "1|a|1");
+	published_close(&lake);
+}
+
 TEST(the_log_is_kept_for_a_table_that_is_read_again_and_no_longer)
 {
 	struct published lake;
