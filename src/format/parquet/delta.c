@@ -37,12 +37,21 @@ struct block {
 DEFINE_SUBTRACT(subtract_32, int32_t, uint32_t)
 DEFINE_SUBTRACT(subtract_64, int64_t, uint64_t)
 
-/* Writes whole words, so up to 7 bytes more than the values take. */
-static uint8_t *pack(uint8_t *out, const uint64_t values[MINIBLOCK_VALUES], unsigned bit_width)
+/* Eight values at once, which is all that one word takes. */
+static void pack_narrow(uint8_t *out, const uint64_t values[MINIBLOCK_VALUES], unsigned bit_width)
+{
+	for (size_t i = 0; i < MINIBLOCK_VALUES; i += 8, out += bit_width) {
+		uint64_t word = values[i + 7];
+		for (size_t j = 7; j-- > 0;)
+			word = word << bit_width | values[i + j];
+		memcpy(out, &word, sizeof word);
+	}
+}
+
+static void pack_wide(uint8_t *out, const uint64_t values[MINIBLOCK_VALUES], unsigned bit_width)
 {
 	uint64_t word = 0;
 	unsigned bits = 0; /* of word, that are taken */
-	uint8_t *const end = out + MINIBLOCK_VALUES / 8 * bit_width;
 	for (size_t i = 0; i < MINIBLOCK_VALUES; i++) {
 		word |= values[i] << bits;
 		bits += bit_width;
@@ -55,7 +64,16 @@ static uint8_t *pack(uint8_t *out, const uint64_t values[MINIBLOCK_VALUES], unsi
 	}
 	if (bits > 0)
 		memcpy(out, &word, sizeof word);
-	return end;
+}
+
+/* Writes whole words, so up to 8 bytes more than the values take; returns their end. */
+static uint8_t *pack(uint8_t *out, const uint64_t values[MINIBLOCK_VALUES], unsigned bit_width)
+{
+	if (bit_width <= 8)
+		pack_narrow(out, values, bit_width);
+	else
+		pack_wide(out, values, bit_width);
+	return out + MINIBLOCK_VALUES / 8 * bit_width;
 }
 
 static void append_block(struct buffer *out, const struct block *block)
