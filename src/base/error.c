@@ -46,9 +46,11 @@ bool error_context(struct error *err, const char *format, ...)
 	size_t used = strlen(err->context);
 	int lead = snprintf(
 		err->context + used, sizeof err->context - used, "%swhile ", used ? "; " : "");
-	used += (size_t)lead;
-	if (used >= sizeof err->context)
+	if (used + (size_t)lead + 1 >= sizeof err->context) {
+		err->context[used] = '\0'; /* no room for more than the word itself */
 		return false;
+	}
+	used += (size_t)lead;
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(err->context + used, sizeof err->context - used, format, arguments);

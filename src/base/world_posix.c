@@ -63,6 +63,11 @@ static const char *hint_of_errno(int number)
 		return "Free space on this disk, or move the directory to a larger one.";
 	case EDQUOT:
 		return "Raise the disk quota of the user that runs walberg.";
+	case EFBIG:
+		return "Raise the limit of file sizes (ulimit -f, or LimitFSIZE= of the service).";
+	case ENOTDIR:
+	case EISDIR:
+		return "Something else stands at this path: move it away, or choose another one.";
 	case EMFILE:
 	case ENFILE:
 		return "Raise the limit of open files (ulimit -n, or LimitNOFILE= of the service).";

@@ -28,13 +28,25 @@ static bool look_at(struct tables *tables, const struct history *history, size_t
 		.position = history->view->commits[commit].position,
 	};
 	struct lake_version version;
-	if (lake_tables_look(tables, table, &selector, &version, err))
-		*version_of(history, commit, table) = version.snapshot_id;
-	else if (err->kind != ERROR_MISSING)
-		return error_context(err, "looking at \"%s.%s\"",
-			history->view->tables[table].namespace_name,
-			history->view->tables[table].name);
+	if (!lake_tables_look(tables, table, &selector, &version, err))
+		return err->kind == ERROR_MISSING;
+	*version_of(history, commit, table) = version.snapshot_id;
 	return true;
+}
+
+static bool look_at_all(
+	struct tables *tables, const struct history *history, size_t table, struct error *err)
+{
+	for (size_t i = 0; i < history->view->commit_count; i++)
+		if (!look_at(tables, history, table, i, err))
+			return false;
+	return true;
+}
+
+/* The other tables' versions are listed all the same. */
+static bool concerns_table(enum error_kind kind)
+{
+	return kind == ERROR_CORRUPT || kind == ERROR_UNSUPPORTED;
 }
 
 static bool load_history(
@@ -47,9 +59,13 @@ static bool load_history(
 	out->view = lake_tables_view(tables);
 	out->versions = arena_array(arena, int64_t, out->view->commit_count * count);
 	for (size_t table = 0; table < count; table++)
-		for (size_t i = 0; entries[table].is_readable && i < out->view->commit_count; i++)
-			if (!look_at(tables, out, table, i, err))
+		if (entries[table].is_readable && !look_at_all(tables, out, table, err)) {
+			error_context(err, "looking at \"%s.%s\"", entries[table].namespace_name,
+				entries[table].name);
+			if (!concerns_table(err->kind))
 				return false;
+			error_print(err, stderr);
+		}
 	return true;
 }
 

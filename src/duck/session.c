@@ -87,6 +87,10 @@ static bool fail(const struct session *session, enum duckdb_error_type type, con
 	if (err->kind == ERROR_LIMIT)
 		error_hint(err, "Queries may use %" PRIu64 " MB of memory; ask for less at once.",
 			session->memory_limit_bytes >> 20);
+	/* Statements name no files: it is one of the lake's. */
+	else if (type == DUCKDB_ERROR_IO || strstr(text, ".parquet") != NULL)
+		error_hint(err, "A file of the lake is missing or damaged; \"walberg snapshot "
+				"SCHEMA.TABLE\" reads its table again.");
 	return false;
 }
 

@@ -164,6 +164,13 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 			configuration_path(out->lake_catalog + sizeof SQLITE - 1, arena));
 }
 
+static bool explain(struct error *err)
+{
+	if (err->hint[0] == '\0')
+		error_hint(err, "\"walberg --help\" lists all settings and their forms.");
+	return error_context(err, "reading the configuration");
+}
+
 bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
 	struct configuration *out, struct error *err)
 {
@@ -187,7 +194,7 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
 	if (!read_text(file, arguments->file != NULL, arena, &sources.yaml, err) ||
 		!read_text(".env", false, arena, &sources.env, err) ||
 		!setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, err))
-		return error_context(err, "reading the configuration");
+		return explain(err);
 	complete_paths(out, arena);
 	return true;
 }

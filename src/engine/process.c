@@ -21,6 +21,13 @@ static void process_path(const char *directory, char *out, size_t size)
 	snprintf(out, size, "%s/process", directory);
 }
 
+static bool fail(const char *path, const char *verb, struct error *err)
+{
+	error_set_errno(err, ERROR_SETUP, "\"%s\" cannot be %s", path, verb);
+	return error_hint(err, "Give the user that runs walberg permission to read and write the "
+			       "lake's directory, and room on its disk.");
+}
+
 static bool refuse(int file, const char *directory, struct error *err)
 {
 	struct process_activity other = { 0 };
@@ -41,18 +48,17 @@ static bool open_locked(struct process *process, const char *directory, struct e
 	process_path(directory, path, sizeof path);
 	process->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (process->file < 0)
-		return error_set_errno(err, ERROR_SETUP, "cannot open \"%s\"", path);
+		return fail(path, "opened", err);
 	if (flock(process->file, LOCK_EX | LOCK_NB) != 0)
-		return errno == EWOULDBLOCK
-			       ? refuse(process->file, directory, err)
-			       : error_set_errno(err, ERROR_SETUP, "cannot lock \"%s\"", path);
+		return errno == EWOULDBLOCK ? refuse(process->file, directory, err)
+					    : fail(path, "locked", err);
 	if (ftruncate(process->file, 0) != 0 ||
 		ftruncate(process->file, sizeof(struct process_activity)) != 0)
-		return error_set_errno(err, ERROR_LIMIT, "cannot write \"%s\"", path);
+		return fail(path, "written", err);
 	void *memory = mmap(NULL, sizeof(struct process_activity), PROT_READ | PROT_WRITE,
 		MAP_SHARED, process->file, 0);
 	if (memory == MAP_FAILED)
-		return error_set_errno(err, ERROR_SETUP, "cannot map \"%s\"", path);
+		return fail(path, "mapped", err);
 	process->activity = memory;
 	return true;
 }
@@ -105,8 +111,7 @@ bool process_look(
 	*running = false;
 	int file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return errno == ENOENT ||
-		       error_set_errno(err, ERROR_SETUP, "cannot read \"%s\"", path);
+		return errno == ENOENT || fail(path, "read", err);
 	if (flock(file, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
 		*running = pread(file, out, sizeof *out, 0) == (ssize_t)sizeof *out &&
 			   memcmp(out->magic, MAGIC, sizeof MAGIC) == 0 &&

@@ -314,9 +314,13 @@ bool rewrite_table(struct rewrite *rewrite, struct tree *node)
 	struct tree *scan;
 	struct tables *tables = rewriter->tables;
 	if (!tables->ops->version(tables, index, &selector, &version, rewrite->err) ||
-		!make_scan(rewrite, &version, &scan))
+		!make_scan(rewrite, &version, &scan)) {
+		if (rewrite->err->kind == ERROR_CORRUPT && rewrite->err->hint[0] == '\0')
+			error_hint(rewrite->err, "\"walberg snapshot %s.%s\" reads it again.",
+				entry->namespace_name, entry->name);
 		return error_context(rewrite->err, "reading table \"%s.%s\"", entry->namespace_name,
 			entry->name);
+	}
 
 	remember_texts(rewrite, scan);
 	rewrite->is_noted[index] = rewrite->is_noted[index] || entry->is_paused;
