@@ -27,6 +27,7 @@ enum outcome {
 	OUTCOME_STOPPED = 1,
 	OUTCOME_BEGIN_AGAIN, /* everything is to be read anew */
 	OUTCOME_REOPEN,      /* err says why: the lake is opened again after a while */
+	OUTCOME_BROKEN,      /* err says why: source, log and lake are opened again after a while */
 	OUTCOME_FAILED,      /* err is for an operator */
 };
 
@@ -360,6 +361,12 @@ static enum outcome outcome_of(const struct error *err)
 	}
 }
 
+static enum outcome outcome_of_capture(const struct run *run, struct error *err)
+{
+	*err = run->capture.err;
+	return err->kind == ERROR_LOST ? OUTCOME_BROKEN : OUTCOME_FAILED;
+}
+
 static void look_at_source(struct run *run)
 {
 	struct seen_source *seen = atomic_exchange(&run->capture.seen, NULL);
@@ -372,10 +379,8 @@ static enum outcome publish(struct run *run, struct error *err)
 {
 	process_say(run->process, "running");
 	while (!*run->stop) {
-		if (run->capture.failed) {
-			*err = run->capture.err;
-			return OUTCOME_FAILED;
-		}
+		if (run->capture.failed)
+			return outcome_of_capture(run, err);
 		look_at_source(run);
 		if (!take_requests(run, err) || !tend_readings(run, err) ||
 			!publisher_step(run->publisher, err))
@@ -414,10 +419,8 @@ static enum outcome supervise(struct run *run, struct error *err)
 			run_back_off(run->world, &tries, run->stop, &run->capture.failed);
 			if (*run->stop)
 				return OUTCOME_STOPPED;
-			if (run->capture.failed) {
-				*err = run->capture.err;
-				return OUTCOME_FAILED;
-			}
+			if (run->capture.failed)
+				return outcome_of_capture(run, err);
 			outcome = open_publisher(run, err) ? OUTCOME_REOPEN : outcome_of(err);
 		} while (outcome == OUTCOME_REOPEN && run->publisher == NULL);
 		if (run->publisher == NULL)
@@ -512,13 +515,19 @@ static bool run_until_stopped(struct run *run, struct error *err)
 {
 	int tries = 0;
 	while (true) {
-		switch (run_once(run, err)) {
+		const micros_t began_at = world_monotonic(run->world);
+		const enum outcome outcome = run_once(run, err);
+		if (outcome == OUTCOME_BROKEN &&
+			world_monotonic(run->world) - began_at > BACK_OFF_MAX)
+			tries = 0;
+		switch (outcome) {
 		case OUTCOME_STOPPED:
 			return true;
 		case OUTCOME_BEGIN_AGAIN:
 			logline_info("everything will be read again");
 			break;
 		case OUTCOME_REOPEN:
+		case OUTCOME_BROKEN:
 			logline_write_error(LOGLINE_WARNING, err);
 			if (tries >= OPEN_TRIES_MAX)
 				return false;

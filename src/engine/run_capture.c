@@ -91,6 +91,17 @@ static bool connect_and_stream(struct capture_thread *capture, int *tries, struc
 	return done;
 }
 
+/* A log of which a sync failed takes nothing more until it is opened again. */
+static bool is_log_broken(struct capture_thread *capture, struct error *err)
+{
+	struct log_receipt receipt;
+	struct error why;
+	if (log_sync(capture->log, &receipt, &why) || why.kind != ERROR_LOST)
+		return false;
+	*err = why;
+	return true;
+}
+
 static void *capture_main(void *argument)
 {
 	struct capture_thread *capture = argument;
@@ -103,7 +114,7 @@ static void *capture_main(void *argument)
 		capture->activity->is_logging = 0;
 		source_close(capture->source);
 		capture->source = NULL;
-		if (!mends_itself(err.kind)) {
+		if (!mends_itself(err.kind) || is_log_broken(capture, &err)) {
 			capture->err = err;
 			capture->failed = true;
 			break;

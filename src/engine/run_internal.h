@@ -21,7 +21,8 @@ struct capture_thread {
 	pthread_t thread;
 	bool is_started;
 	atomic_bool stop;
-	atomic_bool failed; /* err is filled; only an operator can mend it */
+	atomic_bool failed; /* err is filled: LOST when the log is to be opened again, else for an
+			       operator */
 	struct error err;
 
 	struct world *world;
