@@ -76,8 +76,14 @@ static const char *full_name(const struct catalog_table *table, struct arena *ar
 
 static bool is_new(const struct history *history, size_t commit, size_t table)
 {
-	const int64_t version = *version_of(history, commit, table);
-	return version != 0 && (commit == 0 || *version_of(history, commit - 1, table) != version);
+	const int64_t before = commit > 0 ? *version_of(history, commit - 1, table) : 0;
+	return *version_of(history, commit, table) != before;
+}
+
+/* A table that was paused or is being read again has none. */
+static const char *version_text(int64_t version, struct arena *arena)
+{
+	return version != 0 ? arena_format(arena, "%" PRId64, version) : "not known";
 }
 
 /* For people: only what is new at a position. */
@@ -93,7 +99,7 @@ static void add_commit(struct aligned *aligned, const struct history *history, s
 			lsn_format(at->position, position),
 			show_time(at->timestamp_ms * MICROS_PER_MILLI, time),
 			full_name(&history->view->tables[i], &arena),
-			arena_format(&arena, "%" PRId64, *version_of(history, commit, i)),
+			version_text(*version_of(history, commit, i), &arena),
 		};
 		for (size_t k = 0; k < sizeof cells / sizeof *cells; k++)
 			aligned_add(aligned, bytes_of_cstring(cells[k]));
