@@ -21,7 +21,8 @@ test-long: ## all tests, in full length
 	@tools/setup tests
 	@tests/run --long
 
-fuzz: setup ## each fuzz target for FUZZ_SECONDS (60); fails on a crash
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); fails on a crash
+	@tools/setup tests
 	@tests/fuzz
 
 bench: build ## the measurements of bench/
@@ -35,6 +36,7 @@ docs: build ## the references that are made from the program's tables
 	@build/walberg --help=configuration >docs/configuration.md
 
 format: ## clang-format on every C source
+	@tools/setup tests
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
 clean: ## remove build/

@@ -220,8 +220,9 @@ static bool check(const struct parsing *parsing)
 	const size_t max = line->is_all ? 0 : command->arguments_max;
 	if (line->count >= min && line->count <= max)
 		return true;
-	return complain("it is used as: walberg %s%s%s", command->name,
-		command->arguments[0] ? " " : "", command->arguments);
+	return complain("%s; usage: walberg %s%s%s",
+		line->count < min ? "an argument is missing" : "there are too many arguments",
+		command->name, command->arguments[0] ? " " : "", command->arguments);
 }
 
 static int run_command(const struct parsing *parsing)

@@ -3,12 +3,14 @@
 #include "base/json.h"
 #include "cmd/aligned.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 enum {
 	STATEMENT_SIZE_MAX = 16 << 20
 };
 
+#define GREETING "A statement ends with \";\".  \"help\" says more, \"exit\" or Ctrl-D ends.\n"
 #define PROMPT "walberg=> "
 #define PROMPT_WITHIN "walberg-> "
 
@@ -200,6 +202,36 @@ static bool take_line(struct sql_reader *reader, const char *line, size_t size)
 	return false;
 }
 
+static const char HELP[] =
+	"SHOW TABLES;                       the tables of the lake\n"
+	"DESCRIBE orders;                   a table's columns\n"
+	"SELECT count(*) FROM orders;       any query\n"
+	"SELECT * FROM orders AT (TIMESTAMP => now() - INTERVAL '5 minutes');\n"
+	"                                   the past, as far as \"walberg snapshots\" lists it\n"
+	"exit, quit, \\q or Ctrl-D           the end\n";
+
+enum command {
+	COMMAND_NONE,
+	COMMAND_HELP,
+	COMMAND_EXIT,
+};
+
+/* What is typed at the prompt and is no SQL; psql's other commands are answered with help. */
+static enum command command_of(const char *line, size_t size)
+{
+	static const char *const ENDS[] = { "exit", "quit", "\\q" };
+	while (size > 0 && (isspace((unsigned char)*line) || *line == ';'))
+		line++, size--;
+	while (size > 0 && (isspace((unsigned char)line[size - 1]) || line[size - 1] == ';'))
+		size--;
+	const struct bytes word = bytes_of(line, size);
+	for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+		if (bytes_equal(word, bytes_of_cstring(ENDS[i])))
+			return COMMAND_EXIT;
+	const bool is_help = bytes_equal(word, bytes_of_cstring("help"));
+	return is_help || (size > 0 && *line == '\\') ? COMMAND_HELP : COMMAND_NONE;
+}
+
 bool cmd_sql_read(struct query_session *session, FILE *in, bool is_interactive,
 	const struct sql_output *output)
 {
@@ -207,15 +239,27 @@ bool cmd_sql_read(struct query_session *session, FILE *in, bool is_interactive,
 	char *line = NULL;
 	size_t capacity = 0;
 	bool ok = true;
+	if (is_interactive)
+		fputs(GREETING, output->out);
 	while (ok) {
 		if (is_interactive) {
 			fputs(reader.pending.size > 0 ? PROMPT_WITHIN : PROMPT, output->out);
 			fflush(output->out);
 		}
 		ssize_t size = getline(&line, &capacity, in);
-		if (size < 0)
+		if (size < 0) {
+			fputs(is_interactive ? "\n" : "", output->out);
 			break;
-		ok = take_line(&reader, line, (size_t)size);
+		}
+		const enum command command = is_interactive && reader.pending.size == 0
+						     ? command_of(line, (size_t)size)
+						     : COMMAND_NONE;
+		if (command == COMMAND_EXIT)
+			break;
+		if (command == COMMAND_HELP)
+			fputs(HELP, output->out);
+		else
+			ok = take_line(&reader, line, (size_t)size);
 	}
 	if (ok)
 		run_and_report(&reader, buffer_bytes(&reader.pending));

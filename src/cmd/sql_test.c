@@ -142,13 +142,18 @@ TEST(a_long_result_keeps_its_columns_and_counts_its_rows)
 	desk_close(&desk);
 }
 
-static bool read_text(struct desk *desk, const char *text)
+static bool read_as(struct desk *desk, const char *text, bool is_interactive)
 {
 	FILE *in = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
 	CHECK(in != NULL);
-	bool ok = cmd_sql_read(desk->session, in, false, &desk->output);
+	bool ok = cmd_sql_read(desk->session, in, is_interactive, &desk->output);
 	fclose(in);
 	return ok;
+}
+
+static bool read_text(struct desk *desk, const char *text)
+{
+	return read_as(desk, text, false);
 }
 
 TEST(statements_are_read_to_the_end_whatever_fails)
@@ -168,6 +173,27 @@ TEST(statements_are_read_to_the_end_whatever_fails)
 	CHECK(read_text(&desk, "SELECT 1 AS a"));
 	CHECK(!read_text(&desk, "SELECT 'never closed;\n"));
 	desk_close(&desk);
+}
+
+TEST(a_prompt_can_be_left_and_asked_for_help)
+{
+	static const char *const ENDS[] = { "exit\n", " \\q ; \n", "quit;\n", "" };
+	for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++) {
+		char text[80];
+		struct desk desk;
+		desk_open(&desk, true);
+		snprintf(text, sizeof text, "\\d orders\nSELECT 'quit\nexit' AS a;\n%s%s", ENDS[i],
+			ENDS[i][0] ? "SELECT 2;\n" : "");
+		CHECK(read_as(&desk, text, true));
+		fflush(desk.output.out);
+		CHECK(strstr(desk.out, "\"help\" says more") != NULL);
+		CHECK(strstr(desk.out, "\nSHOW TABLES;") == NULL); /* behind the prompt */
+		CHECK(strstr(desk.out, "walberg=> SHOW TABLES;") != NULL);
+		CHECK(strstr(desk.out, "{\"a\":\"quit\\nexit\"}\nwalberg=> ") != NULL);
+		CHECK(strstr(desk.out, "{\"2\":2}") == NULL);
+		EXPECT_ERRORS(&desk, "");
+		desk_close(&desk);
+	}
 }
 
 TEST(a_paused_table_is_noted_beside_the_result)

@@ -69,7 +69,8 @@ static void look_at_source(struct status *status, struct arena *arena)
 	struct source *source = NULL;
 	struct error err;
 	if (status->configuration->source_url == NULL) {
-		status->source_trouble = "no source.url is given";
+		status->source_trouble = "no connection string is given (\"walberg status "
+					 "CONNECTION\", or source.url)";
 		return;
 	}
 	status->is_reachable = lake_open_source(world_posix(), status->configuration, status->lake,

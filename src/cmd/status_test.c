@@ -78,11 +78,11 @@ TEST(a_status_without_process_and_source_says_so)
 	struct lake lake;
 	struct status_table tables[4];
 	fill(&status, &lake, tables);
-	status.source_trouble = "no source.url is given";
+	status.source_trouble = "it was not asked";
 	expect(&status,
 		"lake      0a1b2c3d in /lake, at 0/100 (2024-01-31 09:08:05.123 UTC)\n"
 		"process   none is running (\"walberg run\" starts one)\n"
-		"source    not looked at: no source.url is given\n"
+		"source    not looked at: it was not asked\n"
 		"log       2.0 kB\n\n" TABLES,
 		__LINE__);
 }
@@ -128,7 +128,7 @@ TEST(a_status_in_json_is_exact_and_whole)
 	struct status_table tables[4];
 	struct error err;
 	fill(&status, &lake, tables);
-	status.source_trouble = "no source.url is given";
+	status.source_trouble = "it was not asked";
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -138,7 +138,7 @@ TEST(a_status_in_json_is_exact_and_whole)
 		"{\"lake\":{\"id\":\"0a1b2c3d\",\"directory\":\"/lake\",\"phase\":\"live\","
 		"\"commit_number\":7,\"position\":\"0/100\","
 		"\"position_at\":\"2024-01-31T09:08:05.123456Z\"},\"process\":null,"
-		"\"source\":{\"is_reachable\":false,\"trouble\":\"no source.url is given\"},"
+		"\"source\":{\"is_reachable\":false,\"trouble\":\"it was not asked\"},"
 		"\"lag_bytes\":null,\"lag_seconds\":null,\"log_bytes\":2048,\"tables\":["
 		"{\"namespace\":\"public\",\"name\":\"customers\",\"state\":\"live\","
 		"\"is_append\":false,\"rows\":3,\"snapshot_id\":9007199254740993,"

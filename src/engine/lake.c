@@ -114,8 +114,8 @@ bool lake_check_source_is_given(const struct configuration *configuration, struc
 	if (configuration->source_url != NULL)
 		return true;
 	error_set(err, ERROR_SETUP, "no source is given");
-	return error_hint(err, "Give a connection string, postgresql://user@host/database, as the "
-			       "command's argument or in source.url.");
+	return error_hint(err, "Set source.url to postgresql://user@host/database (run, status and "
+			       "drop also take it as their argument).");
 }
 
 bool lake_open_source(struct world *world, const struct configuration *configuration,

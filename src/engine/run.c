@@ -78,8 +78,10 @@ static bool tell(void *context, const struct relation *relation, uint64_t rows)
 {
 	struct run_progress *progress = context;
 	const micros_t now = world_monotonic(world_posix());
-	if (process_activity(progress->process)->copied_rows > rows || progress->began_at == 0) {
+	if (relation->oid != progress->oid ||
+		process_activity(progress->process)->copied_rows > rows) {
 		progress->began_at = now;
+		progress->oid = relation->oid;
 		if (progress->watches) {
 			fputs("\r\033[K", stderr); /* the bar of the table before */
 			progress->next_at = now + BAR_INTERVAL;

@@ -78,6 +78,7 @@ struct run_progress {
 	bool watches;
 	micros_t next_at;
 	micros_t began_at;
+	uint32_t oid; /* of the table that is read; 0 before the first */
 };
 struct filling_progress run_progress_of(struct run_progress *progress);
 

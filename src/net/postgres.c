@@ -34,9 +34,10 @@ static const struct state_rule STATE_RULES[] = {
 	{ "57P03", ERROR_LOST, "" },
 	{ "57P05", ERROR_LOST, "" },
 	{ "57014", ERROR_BUSY, "" },
-	{ "28P01", ERROR_SETUP, "Check the user name and the password in source.url." },
-	{ "28", ERROR_SETUP, "Check the user name in source.url and the server's pg_hba.conf." },
-	{ "3D000", ERROR_SETUP, "Check the database name in source.url." },
+	{ "28P01", ERROR_SETUP, "Check the user name and the password." },
+	{ "28", ERROR_SETUP,
+		"Check the user name in the connection string, and the server's pg_hba.conf." },
+	{ "3D000", ERROR_SETUP, "Check the database name in the connection string." },
 	{ "42501", ERROR_SETUP, "Grant the privilege to the role that walberg connects as." },
 	{ "55006", ERROR_BUSY, "" },
 	{ "55P03", ERROR_BUSY, "Another transaction holds a lock on it; see pg_locks." },
@@ -62,41 +63,47 @@ static const struct state_rule STATE_RULES[] = {
  * another language than English falls to the last rule, LOST, which still shows its words.
  */
 static const struct state_rule CONNECT_RULES[] = {
-	{ "password", ERROR_SETUP, "Check the user name and the password in source.url." },
+	{ "password", ERROR_SETUP, "Check the user name and the password." },
 	{ "no pg_hba.conf entry", ERROR_SETUP,
 		"Allow this user, database and address in the server's pg_hba.conf." },
-	{ "authentication", ERROR_SETUP, "Check the user name and the password in source.url." },
+	{ "authentication", ERROR_SETUP, "Check the user name and the password." },
 	{ "permission denied for database", ERROR_SETUP,
-		"GRANT CONNECT on the database to the role in source.url." },
+		"Run GRANT CONNECT ON DATABASE ... TO the connection string's user." },
 	{ "must be superuser or replication role", ERROR_SETUP,
-		"Run ALTER ROLE ... REPLICATION for the role in source.url." },
+		"Run ALTER ROLE ... REPLICATION for the connection string's user." },
 	{ "permission denied to start WAL sender", ERROR_SETUP,
-		"Run ALTER ROLE ... REPLICATION for the role in source.url." },
-	{ "role \"", ERROR_SETUP, "Check the user name in source.url." },
-	{ "database \"", ERROR_SETUP, "Check the database name in source.url." },
+		"Run ALTER ROLE ... REPLICATION for the connection string's user." },
+	{ "role \"", ERROR_SETUP, "Check the user name in the connection string." },
+	{ "database \"", ERROR_SETUP, "Check the database name in the connection string." },
 	{ "max_wal_senders (currently 0)", ERROR_SETUP,
 		"Set max_wal_senders = 10 in postgresql.conf and restart PostgreSQL." },
 	{ "max_wal_senders", ERROR_BUSY, "Raise max_wal_senders and restart PostgreSQL." },
 	{ "too many", ERROR_BUSY, "Close other connections, or raise max_connections." },
 	{ "reserved for", ERROR_BUSY, "Close other connections, or raise max_connections." },
-	{ "invalid ", ERROR_SETUP, "Correct source.url." },
-	{ "certificate", ERROR_SETUP, "Correct sslmode, sslrootcert or sslcert in source.url." },
-	{ "", ERROR_LOST, "Check that PostgreSQL runs, and host and port in source.url." },
+	{ "invalid ", ERROR_SETUP, "Correct the connection string." },
+	{ "certificate", ERROR_SETUP,
+		"Correct sslmode, sslrootcert or sslcert in the connection string." },
+	{ "", ERROR_LOST,
+		"Check that PostgreSQL runs, and host and port in the connection string." },
 };
 
-/* One line, without the blanks and line ends that libpq puts around and between sentences. */
+/* One line, without the blanks that libpq puts around sentences; each ends with a full stop. */
 static void squeeze(const char *text, char out[static MESSAGE_SIZE])
 {
 	size_t used = 0;
 	bool is_gap = false;
-	for (; *text != '\0' && used + 2 < MESSAGE_SIZE; text++) {
+	bool is_line_end = false;
+	for (; *text != '\0' && used + 3 < MESSAGE_SIZE; text++) {
 		if (isspace((unsigned char)*text)) {
 			is_gap = used > 0;
+			is_line_end = is_line_end || *text == '\n';
 			continue;
 		}
+		if (is_gap && is_line_end && isalnum((unsigned char)out[used - 1]))
+			out[used++] = '.';
 		if (is_gap)
 			out[used++] = ' ';
-		is_gap = false;
+		is_gap = is_line_end = false;
 		out[used++] = *text;
 	}
 	out[used] = '\0';
@@ -172,7 +179,7 @@ static bool check_url(const char *url, struct error *err)
 		return true;
 	error_set(err, ERROR_SETUP, "the source's connection string cannot be understood");
 	return error_hint(err,
-		"Write source.url as postgresql://user:password@host:port/database, and "
+		"Write postgresql://user:password@host:port/database, and "
 		"percent-encode special characters in the password (@ is %%40, / is %%2F).");
 }
 

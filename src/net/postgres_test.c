@@ -37,7 +37,7 @@ TEST(a_server_that_does_not_answer_is_lost_with_a_hint)
 	struct error err;
 	/* Nobody can listen on port 1 without being root. */
 	CHECK_EQUAL(open_fails("postgresql://walberg:secret@127.0.0.1:1/shop", &err), ERROR_LOST);
-	CHECK(strstr(err.text, "port 1 failed: Connection refused Is the server") != NULL);
+	CHECK(strstr(err.text, "port 1 failed: Connection refused. Is the server") != NULL);
 	CHECK(strstr(err.text, "secret") == NULL);
 	CHECK(strstr(err.hint, "PostgreSQL runs") != NULL);
 }

@@ -100,10 +100,11 @@ def desk(tmp_path):
     (["status", "--lake="], '"--lake=" has no value'),
     (["run", "--json"], 'has no --json'),
     (["sql", "--all"], 'has no --all'),
-    (["status", "one", "two"], "it is used as: walberg status [CONNECTION]"),
-    (["snapshots", "one"], "it is used as: walberg snapshots"),
-    (["snapshot"], "it is used as: walberg snapshot TABLE | --all"),
-    (["snapshot", "public.t", "--all"], "it is used as: walberg snapshot TABLE | --all"),
+    (["status", "one", "two"], "there are too many arguments; usage: walberg status [CONNECTION]"),
+    (["snapshots", "one"], "there are too many arguments; usage: walberg snapshots"),
+    (["snapshot"], "an argument is missing; usage: walberg snapshot TABLE | --all"),
+    (["snapshot", "public.t", "--all"],
+     "there are too many arguments; usage: walberg snapshot TABLE | --all"),
 ])
 def test_a_wrong_command_line_is_refused_with_exit_code_2(tmp_path, arguments, complaint):
     result = Desk(None, tmp_path).command(*arguments)

@@ -69,7 +69,7 @@ static void consider(struct nearest *nearest, struct bytes asked, const char *na
 		*nearest = (struct nearest){ candidate, distance };
 }
 
-/* Among the settings and their groups. */
+/* Among the settings and their groups; empty when none is near. */
 static struct bytes nearest_name(const struct setting_table *table, const char *name)
 {
 	struct nearest nearest = { .distance = SIZE_MAX };
@@ -80,7 +80,8 @@ static struct bytes nearest_name(const struct setting_table *table, const char *
 		for (const char *dot = strchr(candidate, '.'); dot; dot = strchr(dot + 1, '.'))
 			consider(&nearest, asked, candidate, (size_t)(dot - candidate));
 	}
-	return nearest.name;
+	const size_t size = asked.size > nearest.name.size ? asked.size : nearest.name.size;
+	return nearest.distance <= size / 2 ? nearest.name : (struct bytes){ 0 };
 }
 
 bool setting_fail_unknown(
@@ -90,6 +91,8 @@ bool setting_fail_unknown(
 	if (setting_is_group(table, name))
 		return error_hint(err, "\"%s\" is a group of settings, not one.", name);
 	const struct bytes nearest = nearest_name(table, name);
+	if (nearest.size == 0)
+		return error_hint(err, "\"walberg --help\" lists the settings.");
 	return error_hint(err, "The nearest valid name is \"%.*s\".", (int)nearest.size,
 		(const char *)nearest.data);
 }

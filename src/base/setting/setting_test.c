@@ -180,6 +180,10 @@ TEST(an_unknown_name_is_an_error_that_names_the_nearest)
 	sources = (struct setting_sources){ .assignments = ASSIGNMENTS, .assignment_count = 1 };
 	check_fails(&sources, "--set: there is no setting \"log.typ\"",
 		"The nearest valid name is \"log.type\".");
+	static const char *const OTHERS[] = { "colour=red" };
+	sources.assignments = OTHERS;
+	check_fails(&sources, "--set: there is no setting \"colour\"",
+		"\"walberg --help\" lists the settings.");
 }
 
 TEST(a_wrong_value_is_an_error_that_says_where_it_stands)
