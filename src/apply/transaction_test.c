@@ -217,10 +217,11 @@ TEST(a_table_takes_only_what_ends_after_its_floor)
 		&applied.err);
 	CHECK_OK(apply_copy_end(applied.lines, 200, &applied.err), &applied.err);
 	script_insert_alone(&applied.script, 100, &script_lines, "1|a|1");
-	script_insert_alone(&applied.script, 200, &script_lines, "2|b|1");
 	script_begin(&applied.script, 5);
 	script_truncate(&applied.script, &script_lines);
+	script_insert(&applied.script, &script_lines, "2|b|1");
 	script_commit(&applied.script, 200);
+	script_sync(&applied.script);
 	applied_read(&applied);
 	CHECK(apply_is_visible(applied.apply, applied.lines));
 	script_insert_alone(&applied.script, 300, &script_lines, "3|c|1");
