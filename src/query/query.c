@@ -49,11 +49,6 @@ void query_session_close(struct query_session *session)
 	free(session);
 }
 
-void query_interrupt(struct query_session *session)
-{
-	session_interrupt(session->session);
-}
-
 bool query_run(struct query_session *session, const char *sql, struct arena *arena,
 	struct query_answer *out, struct error *err)
 {

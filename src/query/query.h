@@ -2,7 +2,7 @@
  * query.h: a standing session in which statements run against the lake.
  *
  * Each statement sees the lake's newest position at its start (I5, I6), unless AT chooses another.
- * One thread at a time; query_interrupt() comes from any.  Kinds: those of session.h and rewrite.h.
+ * One thread at a time.  Kinds: those of session.h and rewrite.h.
  */
 #ifndef QUERY_QUERY_H
 #define QUERY_QUERY_H
@@ -23,7 +23,6 @@ struct query_options {
 bool query_session_open(const struct query_options *options, struct tables *tables,
 	struct query_session **out, struct error *err) MUST_CHECK;
 void query_session_close(struct query_session *session); /* also NULL */
-void query_interrupt(struct query_session *session);
 
 struct query_answer {
 	struct result *result; /* NULL when there was no statement; the caller's to close */
