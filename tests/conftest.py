@@ -17,6 +17,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import urllib.parse
@@ -103,31 +104,41 @@ def database(server, request):
         made.remove()
 
 
+def make_lake(url, settings=None, directory=None):
+    """It runs as the server's user when the tests run as root."""
+    user = postgres.USER if os.geteuid() == 0 else None
+    if directory is None:
+        parent = pathlib.Path(tempfile.mkdtemp(prefix="walberg-lake-"))
+        parent.chmod(0o755)
+        if user:
+            shutil.chown(parent, user, user)
+        directory = parent / "lake"
+    return Lake(directory, url, settings, user)
+
+
+def remove_lake(lake, is_kept=False):
+    """Its directory stays when the test failed, or when the program crashed, which is a failure."""
+    code = lake.process.poll() if lake.process is not None else None
+    if lake.is_running:
+        lake.kill()
+    is_crash = code not in (None, 0, 1, -signal.SIGKILL)
+    if is_crash or is_kept:
+        print(f"kept the lake's directory: {lake.directory.parent}\n{lake.log()[-3000:]}",
+              file=sys.stderr)
+    else:
+        shutil.rmtree(lake.directory.parent, ignore_errors=True)
+    assert not is_crash, f"walberg ended with {code}"
+
+
 @pytest.fixture
 def walberg(request, database):
-    """Makes lakes of the test's database: walberg(settings=..., url=..., directory=...).  They run
-    as the server's user when the tests run as root."""
-    user = postgres.USER if os.geteuid() == 0 else None
+    """Makes lakes of the test's database: walberg(settings=..., url=..., directory=...)."""
     made = []
 
     def make(settings=None, url=None, directory=None):
-        if directory is None:
-            parent = pathlib.Path(tempfile.mkdtemp(prefix="walberg-lake-"))
-            parent.chmod(0o755)
-            if user:
-                shutil.chown(parent, user, user)
-            directory = parent / "lake"
-        made.append(Lake(directory, url or database.url, settings, user))
+        made.append(make_lake(url or database.url, settings, directory))
         return made[-1]
 
     yield make
     for lake in made:
-        crashed = lake.process is not None and lake.process.poll() not in (None, 0, 1, -9)
-        if lake.is_running:
-            lake.kill()
-        if crashed or getattr(request.node, "has_failed", False):
-            print(f"kept the lake's directory: {lake.directory.parent}\n{lake.log()[-3000:]}",
-                  file=sys.stderr)
-        else:
-            shutil.rmtree(lake.directory.parent, ignore_errors=True)
-        assert not crashed, f"walberg ended with {lake.process.returncode}"
+        remove_lake(lake, getattr(request.node, "has_failed", False))
