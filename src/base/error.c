@@ -5,25 +5,31 @@
 #include <stdarg.h>
 #include <string.h>
 
-bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
+/* Into a text of its own first: an argument may be a text of err itself. */
+static void set(struct error *err, enum error_kind kind, const char *format, va_list arguments)
 {
 	assert(kind != ERROR_NONE);
+	char text[sizeof err->text];
+	vsnprintf(text, sizeof text, format, arguments);
 	*err = (struct error){ .kind = kind };
+	memcpy(err->text, text, sizeof text);
+}
+
+bool error_set(struct error *err, enum error_kind kind, const char *format, ...)
+{
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(err->text, sizeof err->text, format, arguments);
+	set(err, kind, format, arguments);
 	va_end(arguments);
 	return false;
 }
 
 bool error_set_errno(struct error *err, enum error_kind kind, const char *format, ...)
 {
-	assert(kind != ERROR_NONE);
 	const int number = errno;
-	*err = (struct error){ .kind = kind };
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(err->text, sizeof err->text, format, arguments);
+	set(err, kind, format, arguments);
 	va_end(arguments);
 	size_t used = strlen(err->text);
 	snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(number));

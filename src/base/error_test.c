@@ -57,3 +57,12 @@ TEST(an_error_too_long_for_its_place_is_cut)
 		CHECK(!error_context(&err, "%.90s", name));
 	CHECK_EQUAL(strlen(err.context), sizeof err.context - 1);
 }
+
+TEST(an_error_may_be_set_from_its_own_text)
+{
+	struct error err = { 0 };
+	error_set(&err, ERROR_LOST, "the server went away");
+	error_set(&err, ERROR_UNSUPPORTED, "table \"a\": %s", err.text);
+	CHECK_TEXT(err.text, "table \"a\": the server went away");
+	CHECK_EQUAL(err.kind, ERROR_UNSUPPORTED);
+}
