@@ -10,14 +10,14 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "tests/interop")]
+sys.path.insert(0, str(ROOT / "tests"))
 
-import canon
+from interop import canon
 from pyiceberg.io import load_file_io
 from pyiceberg.manifest import DataFileContent
 from pyiceberg.table import StaticTable
-from postgres import Postgres
-from walberg import Lake
+from support.postgres import Postgres
+from support.walberg import Lake
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))
 RATE = int(os.environ.get("SOAK_RATE", "100"))
@@ -224,16 +224,13 @@ def load(server):
     server.sql("VACUUM ANALYZE orders")
 
 
-def soak(server, directory):
-    load(server)
-    lake = Lake(directory / "lake", server.url, {"log.level": "debug"})
-    reference = one_file(server, directory / "before")
-    lake.start()
-    lake.wait_until(lambda: lake.position() > 0, "no snapshot")
-    warehouse = Warehouse(lake)
-    generator = server.pgbench(
+def mixed10(server):
+    return server.pgbench(
         "--max-tries=100", "-M", "prepared", "-c", 4, "-R", RATE, "-T", round(MINUTES * 60), "-D",
         f"rows={ROWS}", "-f", ROOT / "bench/mixed10.pgbench", stdout=subprocess.DEVNULL)
+
+
+def watch(lake, warehouse, reference, generator):
     print(f"{RATE} transactions/s over {ROWS} rows for {MINUTES:g} min\n{HEAD}", flush=True)
     began, minutes = time.monotonic(), []
     while generator.poll() is None:
@@ -243,9 +240,20 @@ def soak(server, directory):
                                     minutes[-1]["seen"] if minutes else 0))
     if generator.returncode != 0:
         raise RuntimeError(f"pgbench ended with {generator.returncode}")
-    lake.wait_for(server.value("SELECT pg_current_wal_insert_lsn()"))
-    failures = judge(server, lake, warehouse, minutes, directory)
-    lake.stop()
+    return minutes
+
+
+def soak(server, directory):
+    load(server)
+    reference = one_file(server, directory / "before")
+    with Lake(directory / "lake", server.url, {"log.level": "debug"}) as lake:
+        lake.start()
+        lake.wait_live()
+        warehouse = Warehouse(lake)
+        minutes = watch(lake, warehouse, reference, mixed10(server))
+        lake.wait_for(server.value("SELECT pg_current_wal_insert_lsn()"))
+        failures = judge(server, lake, warehouse, minutes, directory)
+        lake.stop()
     return failures
 
 
