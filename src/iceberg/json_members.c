@@ -200,14 +200,27 @@ void key_values_write(struct json_writer *out, const struct key_value *items, si
 	json_write_end_object(out);
 }
 
+/* The text at *end, which is moved past it. */
+static const char *put_text(char **end, const char *text)
+{
+	const char *start = *end;
+	*end = stpcpy(*end, text) + 1;
+	return start;
+}
+
+/* All texts in one piece: a commit copies the summaries of all versions. */
 struct key_value *key_values_copy(const struct key_value *items, size_t count, struct arena *arena)
 {
-	struct key_value *copy = arena_array(arena, struct key_value, count);
+	struct key_value *copies = arena_array(arena, struct key_value, count);
+	size_t size = 0;
+	for (size_t i = 0; i < count; i++)
+		size += strlen(items[i].key) + strlen(items[i].value) + 2;
+	char *end = arena_array(arena, char, size);
 	for (size_t i = 0; i < count; i++) {
-		copy[i].key = arena_copy_cstring(arena, items[i].key);
-		copy[i].value = arena_copy_cstring(arena, items[i].value);
+		copies[i].key = put_text(&end, items[i].key);
+		copies[i].value = put_text(&end, items[i].value);
 	}
-	return copy;
+	return copies;
 }
 
 struct kept_members members_copy(const struct kept_members *kept, struct arena *arena)
