@@ -165,7 +165,7 @@ class Scene:
         lake.wait_until(lambda: lake.activity_text() == "running", "it does not run")
         with lake.activity() as activity, subprocess.Popen(
                 lake.arguments("snapshot", table), stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL):
+                stderr=subprocess.DEVNULL, **lake.options()):
             lake.wait_until(lambda: activity.text == f"reading {table}", "it is not read again",
                             pause=0)
             self._kill_within(lake, 0.5)
