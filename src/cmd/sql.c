@@ -251,9 +251,10 @@ bool cmd_sql_read(struct query_session *session, FILE *in, bool is_interactive,
 			fputs(is_interactive ? "\n" : "", output->out);
 			break;
 		}
-		const enum command command = is_interactive && reader.pending.size == 0
-						     ? command_of(line, (size_t)size)
-						     : COMMAND_NONE;
+		const enum command command =
+			is_interactive && (reader.pending.size == 0 || line[0] == '\\')
+				? command_of(line, (size_t)size)
+				: COMMAND_NONE;
 		if (command == COMMAND_EXIT)
 			break;
 		if (command == COMMAND_HELP)

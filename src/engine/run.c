@@ -329,6 +329,10 @@ static bool finish_reading(struct run *run, struct error *err)
 			TABLE_SNAPSHOT, "", definition_encode(reading->relation, &reading->arena));
 		done = publisher_join(run->publisher, reading->apply, reading->table, err);
 		run->reading_failures = 0;
+		if (done)
+			logline_info("a table was read",
+				LOG_TEXT("namespace", reading->namespace_name),
+				LOG_TEXT("table", reading->name));
 	} else {
 		fail_reading(run, table);
 	}
@@ -559,5 +563,7 @@ bool engine_run(const struct configuration *configuration, volatile sig_atomic_t
 		    run_until_stopped(&run, err);
 	lake_close(&run.parts);
 	process_close(run.process);
+	if (done)
+		logline_info("stopped");
 	return done;
 }
