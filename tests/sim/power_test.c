@@ -133,6 +133,6 @@ static void run_outages(uint64_t seed)
 
 TEST(power_failures_at_random_moments_lose_nothing_that_was_confirmed)
 {
-	for (uint64_t i = 0; i < lab_seed_count(40); i++)
+	for (uint64_t i = 0; i < lab_seed_count(15); i++)
 		run_outages(test_seed() + i);
 }
