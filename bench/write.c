@@ -1,6 +1,6 @@
 /*
  * write.c: rows a second and core of the Parquet writer against DuckDB's append and COPY of the
- *same rows.
+ * same rows.
  *
  *	bench_write [ROWS] [ROUNDS] [DIRECTORY]
  *
@@ -43,14 +43,21 @@ enum {
 };
 
 static const struct parquet_column COLUMNS[COLUMN_COUNT] = {
-	{ "id", 1, { VALUE_LONG, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE },
-	{ "customer_id", 2, { VALUE_INT, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE },
-	{ "status", 3, { VALUE_STRING, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE },
-	{ "note", 4, { VALUE_STRING, 0, 0 }, false, PARQUET_BOUNDS_TRUNCATE },
-	{ "total", 5, { VALUE_DECIMAL, 18, 2 }, true, PARQUET_BOUNDS_TRUNCATE },
-	{ "created", 6, { VALUE_TIMESTAMP, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE },
-	{ "paid", 7, { VALUE_BOOLEAN, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE },
-	{ "score", 8, { VALUE_DOUBLE, 0, 0 }, false, PARQUET_BOUNDS_TRUNCATE },
+	{ "id", 1, { VALUE_LONG, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE, PARQUET_ENCODING_USUAL },
+	{ "customer_id", 2, { VALUE_INT, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
+	{ "status", 3, { VALUE_STRING, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
+	{ "note", 4, { VALUE_STRING, 0, 0 }, false, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
+	{ "total", 5, { VALUE_DECIMAL, 18, 2 }, true, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
+	{ "created", 6, { VALUE_TIMESTAMP, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
+	{ "paid", 7, { VALUE_BOOLEAN, 0, 0 }, true, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
+	{ "score", 8, { VALUE_DOUBLE, 0, 0 }, false, PARQUET_BOUNDS_TRUNCATE,
+		PARQUET_ENCODING_USUAL },
 };
 
 _Noreturn static void stop(const char *what)
