@@ -130,6 +130,8 @@ static bool run_statement(struct query_session *session, const char *sql,
 static bool run_bytes(struct query_session *session, struct bytes text,
 	const struct sql_output *output, struct error *err)
 {
+	while (text.size > 0 && isspace(text.data[0])) /* errors count characters from here */
+		text = bytes_of(text.data + 1, text.size - 1);
 	if (query_is_blank(text))
 		return true;
 	if (memchr(text.data, 0, text.size) != NULL)

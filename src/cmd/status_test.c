@@ -14,7 +14,7 @@ static const struct catalog_table the_rows[] = {
 	{ "public", "events", "file:///lake/2", TABLE_LIVE, "", "", 0, 0 },
 	{ "public", "orders", "file:///lake/3", TABLE_PAUSED, "A value does not fit.", "", 0x50,
 		0 },
-	{ "public", "visits", "", TABLE_LEFT_OUT, "It is unlogged.", "", 0, 0 },
+	{ "public", "visits", "", TABLE_LEFT_OUT, "it is unlogged.", "", 0, 0 },
 };
 
 static void fill(struct status *status, struct lake *lake, struct status_table tables[4])
@@ -70,7 +70,7 @@ static void expect(const struct status *status, const char *expected, int line)
 	"(4 rows)\n"                                                                               \
 	"public.orders is paused: A value does not fit. \"walberg snapshot public.orders\" "       \
 	"brings it back.\n"                                                                        \
-	"public.visits is left out: It is unlogged.\n"
+	"public.visits is left out: it is unlogged.\n"
 
 TEST(a_status_without_process_and_source_says_so)
 {
@@ -150,6 +150,6 @@ TEST(a_status_in_json_is_exact_and_whole)
 		"\"is_append\":false,\"rows\":0,\"snapshot_id\":6,\"position\":\"0/50\","
 		"\"metadata_location\":\"file:///lake/3\",\"reason\":\"A value does not fit.\"},"
 		"{\"namespace\":\"public\",\"name\":\"visits\",\"state\":\"left out\","
-		"\"is_append\":false,\"position\":null,\"reason\":\"It is unlogged.\"}]}\n");
+		"\"is_append\":false,\"position\":null,\"reason\":\"it is unlogged.\"}]}\n");
 	free(text);
 }

@@ -55,6 +55,16 @@ bool filling_read_table(struct apply_table *table, struct source_snapshot *snaps
 	return apply_copy_end(table, snapshot->lsn, err);
 }
 
+static void note_left_out(struct publisher *publisher, const struct publisher_table *known,
+	const struct source_left_out *table)
+{
+	if (known == NULL || strcmp(known->row.reason, table->reason) != 0)
+		logline_warning("a table is left out", LOG_TEXT("namespace", table->namespace_name),
+			LOG_TEXT("table", table->name), LOG_TEXT("reason", table->reason));
+	publisher_put(
+		publisher, table->namespace_name, table->name, TABLE_LEFT_OUT, table->reason, "");
+}
+
 static void leave_out(struct publisher *publisher, const struct source_state *state)
 {
 	for (size_t i = 0; i < state->left_out_count; i++) {
@@ -69,8 +79,7 @@ static void leave_out(struct publisher *publisher, const struct source_state *st
 			continue;
 		}
 		if (known == NULL || known->row.state == TABLE_LEFT_OUT) {
-			publisher_put(publisher, table->namespace_name, table->name, TABLE_LEFT_OUT,
-				table->reason, "");
+			note_left_out(publisher, known, table);
 			continue;
 		}
 		if (known->row.state == TABLE_PAUSED)

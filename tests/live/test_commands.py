@@ -231,7 +231,7 @@ def test_snapshot_knows_names(desk):
             ("customers", "for instance public.customers"),
             ("public.", "is not a table's whole name"),
             ("public.nothing", "neither the lake nor the source has a table"),
-            ("public.scratch", "is left out: It is unlogged")]:
+            ("public.scratch", "is left out: it is unlogged")]:
         result = desk.command("snapshot", name, *url)
         assert result.returncode == 1
         assert complaint in result.stderr

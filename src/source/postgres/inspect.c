@@ -80,21 +80,21 @@ static const char *wrong_sort(const struct postgres_rows *rows, size_t row)
 {
 	switch (postgres_text(rows, row, TABLE_KIND)[0]) {
 	case 'p':
-		return "It is partitioned: each of its partitions is captured as its own table.";
+		return "it is partitioned: each of its partitions is captured as its own table.";
 	case 'f':
-		return "It is a foreign table: its changes are not in this server's WAL.";
+		return "it is a foreign table: its changes are not in this server's WAL.";
 	default:
 		break;
 	}
 	if (postgres_text(rows, row, TABLE_PERSISTENCE)[0] == 'u')
-		return "It is unlogged: its changes are not in the WAL (ALTER TABLE ... SET LOGGED "
+		return "it is unlogged: its changes are not in the WAL (ALTER TABLE ... SET LOGGED "
 		       "makes it an ordinary table).";
 	if (postgres_bool(rows, row, TABLE_IS_INHERITED))
-		return "It is part of an inheritance hierarchy, which is not captured.";
+		return "it is part of an inheritance hierarchy, which is not captured.";
 	if (strchr(postgres_text(rows, row, TABLE_SCHEMA), '.') != NULL)
-		return "The name of its schema has a dot in it.";
+		return "the name of its schema has a dot in it.";
 	if (postgres_int64(rows, row, TABLE_COLUMN_COUNT) == 0)
-		return "It has no columns that are captured.";
+		return "it has no columns that are captured.";
 	return NULL;
 }
 
@@ -107,21 +107,21 @@ static const char *missing_right(const struct postgres_source *source,
 	const char *role = postgres_identifier(arena, source->role);
 	if (!postgres_bool(rows, row, TABLE_HAS_USAGE))
 		return arena_format(arena,
-			"The schema may not be used; run: GRANT USAGE ON SCHEMA %s TO %s;",
+			"the schema may not be used; run: GRANT USAGE ON SCHEMA %s TO %s;",
 			postgres_identifier(arena, schema), role);
 	if (!postgres_bool(rows, row, TABLE_HAS_SELECT))
-		return arena_format(arena, "It may not be read; run: GRANT SELECT ON %s TO %s;",
+		return arena_format(arena, "it may not be read; run: GRANT SELECT ON %s TO %s;",
 			postgres_qualified(arena, schema, name), role);
 	if (postgres_bool(rows, row, TABLE_HAS_ROW_SECURITY))
 		return arena_format(arena,
-			"Row security hides rows of it; run: ALTER ROLE %s BYPASSRLS;", role);
+			"row security hides rows of it; run: ALTER ROLE %s BYPASSRLS;", role);
 	if (!postgres_bool(rows, row, TABLE_IS_PUBLISHABLE))
 		return arena_format(arena,
-			"Only its owner can publish it; run: GRANT %s TO %s; (or let the owner add "
+			"only its owner can publish it; run: GRANT %s TO %s; (or let the owner add "
 			"it to the publication)",
 			postgres_identifier(arena, postgres_text(rows, row, TABLE_OWNER)), role);
 	if (postgres_bool(rows, row, TABLE_IS_FILTERED))
-		return "Its publication has a row filter or a column list; remove it from the "
+		return "its publication has a row filter or a column list; remove it from the "
 		       "publication.";
 	return NULL;
 }
@@ -173,7 +173,7 @@ static void sort_table(const struct postgres_source *source, const struct postgr
 	if (generated != NULL)
 		leave_out(out, arena, schema, name,
 			arena_format(arena,
-				"It is captured without its generated columns (%s), which are not "
+				"it is captured without its generated columns (%s), which are not "
 				"in the stream.",
 				generated));
 }
