@@ -354,33 +354,67 @@ bool rewrite_unparse(struct rewrite *rewrite, const struct tree *tree, const cha
 
 /* ---- the whole statement ---- */
 
-static bool has_star(const struct tree *tree)
+/* Whether an expression of the class is in it. */
+static bool has_class(const struct tree *tree, const char *class)
 {
-	if (tree_is_text(tree_member(tree, "class"), "STAR"))
+	if (tree_is_text(tree_member(tree, "class"), class))
 		return true;
 	for (const struct tree *item = tree->first; item != NULL; item = item->next)
-		if (has_star(item))
+		if (has_class(item, class))
 			return true;
 	return false;
 }
 
+/* Of a function's call; "" of an operator and of what may become several columns. */
+static const char *function_column_name(struct rewrite *rewrite, const struct tree *expression)
+{
+	const struct tree *class = tree_member(expression, "class");
+	const struct tree *is_operator = tree_member(expression, "is_operator");
+	const char *name = tree_member_text(expression, "function_name", rewrite->arena);
+	if (strcasecmp(name, "unnest") == 0 ||
+		(is_operator != NULL && bytes_equal(is_operator->token, BYTES_LITERAL("true"))) ||
+		(!tree_is_text(class, "FUNCTION") && !tree_is_text(class, "WINDOW")) ||
+		has_class(expression, "STAR"))
+		return "";
+	return strcasecmp(name, "count_star") == 0 ? "count" : name;
+}
+
+/* A subquery's only column gives it its name, in PostgreSQL, if that is one or a function's. */
+static const char *subquery_column_name(struct rewrite *rewrite, const struct tree *expression)
+{
+	if (tree_is_text(tree_member(expression, "subquery_type"), "EXISTS"))
+		return "exists";
+	const struct tree *node = tree_member(tree_member(expression, "subquery"), "node");
+	const struct tree *list = tree_member(node, "select_list");
+	const struct tree *column = list != NULL ? list->first : NULL;
+	if (!tree_is_text(tree_member(expression, "subquery_type"), "SCALAR") || column == NULL)
+		return "";
+	const char *alias = tree_member_text(column, "alias", rewrite->arena);
+	const struct tree *names = tree_member(column, "column_names");
+	if (alias[0] != '\0' || names == NULL)
+		return alias[0] != '\0' ? alias : function_column_name(rewrite, column);
+	const struct tree *last = names->first;
+	while (last != NULL && last->next != NULL)
+		last = last->next;
+	return last != NULL ? tree_text(last, rewrite->arena) : "";
+}
+
 /*
- * A column that is a function's result is called as the function is, as in PostgreSQL: "count",
- * not "count_star()".  What may become several columns is left alone.
+ * A column is called as in PostgreSQL where DuckDB would call it otherwise: "count", not
+ * "count_star()".  One with a subquery in it must not be called by the rewritten text.
  */
 static void name_column(struct rewrite *rewrite, struct tree *expression)
 {
 	struct tree *alias = tree_member(expression, "alias");
-	const struct tree *class = tree_member(expression, "class");
-	const struct tree *is_operator = tree_member(expression, "is_operator");
-	const char *name = tree_member_text(expression, "function_name", rewrite->arena);
-	if (!tree_is_text(alias, "") || name[0] == '\0' || strcasecmp(name, "unnest") == 0 ||
-		(is_operator != NULL && bytes_equal(is_operator->token, BYTES_LITERAL("true"))) ||
-		(!tree_is_text(class, "FUNCTION") && !tree_is_text(class, "WINDOW")) ||
-		has_star(expression))
+	if (!tree_is_text(alias, ""))
 		return;
-	tree_replace(alias,
-		tree_string(strcasecmp(name, "count_star") == 0 ? "count" : name, rewrite->arena));
+	const char *name = function_column_name(rewrite, expression);
+	if (tree_is_text(tree_member(expression, "class"), "SUBQUERY"))
+		name = subquery_column_name(rewrite, expression);
+	if (name[0] == '\0' && has_class(expression, "SUBQUERY") && !has_class(expression, "STAR"))
+		name = "?column?";
+	if (name[0] != '\0')
+		tree_replace(alias, tree_string(name, rewrite->arena));
 }
 
 static void name_columns(struct rewrite *rewrite, const struct tree *statement)

@@ -168,6 +168,18 @@ def test_a_refused_statement_ends_with_exit_code_1_and_writes_nothing(shop):
     assert not target.exists()
 
 
+def test_columns_are_called_as_in_postgresql(shop):
+    database, lake = shop
+    columns = ["count(*)", "max(total)", "(SELECT min(id) FROM lines, orders)", "sum(id) + 1 AS x",
+               "(SELECT a FROM lines LIMIT 1)", "EXISTS (SELECT 1 FROM lines)",
+               "1 + (SELECT count(*) FROM customers)"]
+    statement = f"SELECT {', '.join(columns)} FROM orders"
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        expected = [column.name for column in cursor.description]
+    assert list(lake.sql(statement)[0]) == expected
+
+
 def test_statements_are_read_from_standard_input(shop):
     _, lake = shop
     done = lake.call("sql", "--json", text="SELECT 1 AS a; SELECT ';' AS b\n; -- SELECT 3;\n"
