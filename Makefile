@@ -3,12 +3,22 @@
 export HOME := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 export CMAKE_C_COMPILER_LAUNCHER := ccache
 
-.PHONY: build setup test test-long fuzz bench demo docs format clean help
+PREFIX ?= /usr/local
+LIBRARY = $(shell ldd build/release/walberg | awk '/libduckdb/ { print $$3 }')
+
+.PHONY: build install setup test test-long fuzz bench demo docs format clean help
 
 build: setup ## the program, at build/walberg (default)
 	@cmake --preset release >/dev/null
 	@ninja -C build/release walberg
 	@ln -sfn release/walberg build/walberg
+
+install: ## what "make" built, for every user: PREFIX/bin/walberg (PREFIX=/usr/local)
+	@test -x build/release/walberg || { echo 'nothing is built; run "make" first' >&2; exit 1; }
+	@install -D -t $(DESTDIR)$(PREFIX)/lib/walberg build/release/walberg
+	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/walberg $(LIBRARY)
+	@install -d $(DESTDIR)$(PREFIX)/bin
+	@ln -sfn ../lib/walberg/walberg $(DESTDIR)$(PREFIX)/bin/walberg
 
 setup: ## install what is missing to build, run and try
 	@tools/setup

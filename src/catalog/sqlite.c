@@ -1,5 +1,6 @@
 #include "catalog/sqlite_internal.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* --- loading -------------------------------------------------------------------------------- */
@@ -371,7 +372,13 @@ static bool open_database(
 						 : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
 	const int code = sqlite3_open_v2(options->path, &catalog->db, flags, options->vfs);
 	if (code != SQLITE_OK) {
+		const int number = sqlite3_system_errno(catalog->db);
 		sqlite_fail(catalog, code, err);
+		if (number == EACCES)
+			return error_set(err, ERROR_SETUP, "\"%s\" cannot be opened: %s",
+				       options->path, strerror(number)) ||
+			       error_hint(err, "Give the user that runs walberg permission to read "
+					       "and write the lake's directory.");
 		if (code == SQLITE_CANTOPEN && options->is_read_only)
 			err->kind = ERROR_MISSING;
 		return false;

@@ -126,7 +126,12 @@ static bool fail_unknown_variable(
 		if (nearest.distance < distance)
 			strcpy(best, candidate);
 	}
-	error_set(err, ERROR_SETUP, "%s: there is no setting of this name", origin);
+	const size_t size = strlen(name) - (sizeof PREFIX - 1);
+	const bool is_named = strstr(origin, name) != NULL;
+	error_set(err, ERROR_SETUP, "%s%s%.100s names no setting", origin, is_named ? "" : ": ",
+		is_named ? "" : name);
+	if (nearest.distance > size / 2)
+		return error_hint(err, "\"walberg --help\" lists the settings.");
 	return error_hint(err, "The nearest valid name is %s.", best);
 }
 

@@ -173,13 +173,16 @@ TEST(an_unknown_name_is_an_error_that_names_the_nearest)
 	struct setting_sources sources = { 0 };
 	static const char *const ENVIRONMENT[] = { "WALBERG_LAKE_MEMROY=1", NULL };
 	sources.environment = ENVIRONMENT;
-	check_fails(&sources,
-		"environment variable WALBERG_LAKE_MEMROY: there is no setting of this name",
+	check_fails(&sources, "environment variable WALBERG_LAKE_MEMROY names no setting",
 		"The nearest valid name is WALBERG_LAKE_MEMORY.");
 	static const char *const ASSIGNMENTS[] = { "log.typ=kafka" };
 	sources = (struct setting_sources){ .assignments = ASSIGNMENTS, .assignment_count = 1 };
 	check_fails(&sources, "--set: there is no setting \"log.typ\"",
 		"The nearest valid name is \"log.type\".");
+	sources = sources_of("", "WALBERG_COLOUR=red\n");
+	check_fails(&sources, ".env:1: WALBERG_COLOUR names no setting",
+		"\"walberg --help\" lists the settings.");
+	sources = (struct setting_sources){ .assignments = ASSIGNMENTS, .assignment_count = 1 };
 	static const char *const OTHERS[] = { "colour=red" };
 	sources.assignments = OTHERS;
 	check_fails(&sources, "--set: there is no setting \"colour\"",
