@@ -6,7 +6,9 @@
 
 static const char *one_line(const struct error *err, struct arena *arena)
 {
-	return arena_format(arena, "%s%s%s", err->text, err->hint[0] ? ". " : "", err->hint);
+	const char last = err->text[0] != '\0' ? err->text[strlen(err->text) - 1] : '.';
+	const char *between = strchr(".?!", last) != NULL ? " " : ". ";
+	return arena_format(arena, "%s%s%s", err->text, err->hint[0] ? between : "", err->hint);
 }
 
 /* ---- the tables ---- */

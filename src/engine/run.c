@@ -174,6 +174,14 @@ static bool open_new_log(void *context, struct log **out, struct error *err)
 	return true;
 }
 
+static size_t live_table_count(const struct publisher *publisher)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < publisher_table_count(publisher); i++)
+		count += publisher_table_at(publisher, i)->row.state == TABLE_LIVE;
+	return count;
+}
+
 static bool begin_lake(struct run *run, struct source *source, struct error *err)
 {
 	struct run_progress progress = {
@@ -189,9 +197,14 @@ static bool begin_lake(struct run *run, struct source *source, struct error *err
 	if (!done)
 		return false;
 	char position[LSN_TEXT_SIZE];
+	const size_t count = live_table_count(run->publisher);
 	logline_info("the initial snapshot is complete",
-		LOG_TEXT("position",
-			lsn_format(publisher_lake(run->publisher)->position, position)));
+		LOG_TEXT(
+			"position", lsn_format(publisher_lake(run->publisher)->position, position)),
+		LOG_INT("tables", count));
+	if (count == 0)
+		logline_warning("no table is captured: the source has none that source.tables "
+				"names and that is not left out");
 	return true;
 }
 
