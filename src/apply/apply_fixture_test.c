@@ -12,23 +12,23 @@ enum {
 };
 
 static struct relation_column keyed_columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, true },
-	{ "note", 25, -1, { .type = VALUE_STRING }, false, false },
-	{ "count", 20, -1, { .type = VALUE_LONG }, true, false },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
+	{ "note", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0 },
+	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0 },
 };
 
 static struct relation_column line_columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, false },
-	{ "note", 25, -1, { .type = VALUE_STRING }, false, false },
-	{ "count", 20, -1, { .type = VALUE_LONG }, true, false },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, false, 0, 0 },
+	{ "note", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0 },
+	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0 },
 };
 
 const struct relation script_items = { 100, 100, "public", "items", 'd', false, 3, keyed_columns,
-	false };
+	false, false };
 const struct relation script_whole = { 101, 101, "public", "whole", 'f', false, 3, keyed_columns,
-	false };
+	false, false };
 const struct relation script_lines = { 102, 102, "public", "lines", 'd', true, 3, line_columns,
-	false };
+	false, false };
 
 /* --- the log --- */
 

@@ -11,9 +11,10 @@ static bool changed(const struct relation *relation, struct error *err)
 }
 
 static bool check_column(const struct relation *relation, size_t index,
-	const struct pgoutput_column *seen, struct error *err)
+	const struct pgoutput_relation *seen_relation, struct error *err)
 {
 	const struct relation_column *column = &relation->columns[index];
+	const struct pgoutput_column *seen = &seen_relation->columns[index];
 	int size = (int)seen->name.size;
 	if (!bytes_equal(bytes_of_cstring(column->name), seen->name))
 		return error_set(err, ERROR_UNSUPPORTED, "column %zu was \"%s\" and is \"%.*s\"",
@@ -22,7 +23,7 @@ static bool check_column(const struct relation *relation, size_t index,
 		return error_set(
 			err, ERROR_UNSUPPORTED, "column \"%s\" has another type", column->name);
 	/* With REPLICA IDENTITY FULL every column is flagged, whatever the primary key is. */
-	if (!relation->is_append && relation->replica_identity == 'd' &&
+	if (!relation->is_append && seen_relation->replica_identity == 'd' &&
 		column->is_key != seen->is_key)
 		return error_set(err, ERROR_UNSUPPORTED,
 			"the primary key is another (column \"%s\")", column->name);
@@ -39,7 +40,9 @@ bool definition_check(
 			(int)seen->name.size, (const char *)seen->name.data);
 		return changed(relation, err);
 	}
-	if (!relation->is_append && relation->replica_identity != seen->replica_identity) {
+	/* DEFAULT and FULL both send the primary key's old values. */
+	if (!relation->is_append && seen->replica_identity != 'd' &&
+		seen->replica_identity != 'f') {
 		error_set(err, ERROR_UNSUPPORTED, "its replica identity was '%c' and is '%c'",
 			relation->replica_identity, seen->replica_identity);
 		return changed(relation, err);
@@ -50,7 +53,7 @@ bool definition_check(
 		return changed(relation, err);
 	}
 	for (size_t i = 0; i < relation->column_count; i++)
-		if (!check_column(relation, i, &seen->columns[i], err))
+		if (!check_column(relation, i, seen, err))
 			return changed(relation, err);
 	return true;
 }

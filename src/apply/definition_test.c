@@ -3,11 +3,12 @@
 #include "base/test.h"
 
 static struct relation_column columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, true },
-	{ "price", 1700, 655366, { VALUE_DECIMAL, 10, 2 }, false, false },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
+	{ "price", 1700, 655366, { VALUE_DECIMAL, 10, 2 }, false, false, 0, 0 },
 };
 
-static const struct relation KEPT = { 7, 7, "public", "orders", 'd', false, 2, columns, false };
+static const struct relation KEPT = { 7, 7, "public", "orders", 'd', false, 2, columns, false,
+	false };
 
 struct seen {
 	struct pgoutput_column columns[3];
@@ -55,8 +56,8 @@ TEST(each_change_of_a_definition_is_told)
 	seen.relation.namespace_name = bytes_of_cstring("old");
 	check_refused(&KEPT, &seen, "called \"old.orders\" now");
 	see(&seen);
-	seen.relation.replica_identity = 'f';
-	check_refused(&KEPT, &seen, "replica identity was 'd' and is 'f'");
+	seen.relation.replica_identity = 'i';
+	check_refused(&KEPT, &seen, "replica identity was 'd' and is 'i'");
 	see(&seen);
 	seen.relation.column_count = 3;
 	check_refused(&KEPT, &seen, "had 2 columns and has 3");
@@ -84,6 +85,9 @@ TEST(with_full_identity_every_column_may_be_flagged)
 	seen.relation.replica_identity = 'f';
 	seen.columns[1].is_key = true;
 	CHECK_OK(definition_check(&whole, &seen.relation, &err), &err);
+	CHECK_OK(definition_check(&KEPT, &seen.relation, &err), &err);
+	seen.relation.replica_identity = 'd';
+	check_refused(&whole, &seen, "the primary key is another");
 }
 
 TEST(of_an_append_table_the_identity_does_not_matter)

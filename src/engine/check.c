@@ -102,6 +102,27 @@ bool check_relation(const struct relation *relation, struct error *why)
 		relation->namespace_name, relation->name, relation->namespace_name, relation->name);
 }
 
+enum {
+	FROZEN_XID = 2, /* of rows that a rewrite of pg_attribute itself has moved */
+};
+
+static bool is_later_change(const struct relation_column *was, const struct relation_column *is)
+{
+	return was->xid != 0 && is->xid != was->xid && is->xid != FROZEN_XID;
+}
+
+/*
+ * VACUUM FULL and TRUNCATE give a table another file; ALTER TABLE changes a column's row in
+ * pg_attribute.  Both together is a rewrite that no message tells of: ALTER COLUMN TYPE ... USING.
+ */
+static bool was_rewritten(const struct relation *lake, const struct relation *source)
+{
+	bool is_altered = false;
+	for (size_t i = 0; i < lake->column_count; i++)
+		is_altered |= is_later_change(&lake->columns[i], &source->columns[i]);
+	return is_altered && lake->filenode != source->filenode;
+}
+
 bool check_same_definition(
 	const struct relation *lake, const struct relation *source, struct error *why)
 {
@@ -121,8 +142,21 @@ bool check_same_definition(
 		if (was->is_key != is->is_key)
 			return error_set(why, ERROR_UNSUPPORTED,
 				"the primary key is another (column \"%s\")", was->name);
+		if (was->number != 0 && was->number != is->number)
+			return error_set(why, ERROR_UNSUPPORTED,
+				"column \"%s\" was dropped and made again", was->name);
 	}
 	if (lake->is_append != source->is_append)
 		return error_set(why, ERROR_UNSUPPORTED, "the replica identity is another");
+	if (was_rewritten(lake, source))
+		return error_set(why, ERROR_UNSUPPORTED, "the table was rewritten by ALTER TABLE");
 	return true;
+}
+
+bool check_is_newer(const struct relation *lake, const struct relation *source)
+{
+	bool is_newer = lake->filenode != source->filenode;
+	for (size_t i = 0; i < lake->column_count; i++)
+		is_newer |= lake->columns[i].xid != source->columns[i].xid;
+	return is_newer;
 }

@@ -25,4 +25,10 @@ bool check_relation(const struct relation *relation, struct error *why) MUST_CHE
 bool check_same_definition(
 	const struct relation *lake, const struct relation *source, struct error *why) MUST_CHECK;
 
+/*
+ * Whether the source's table, of the same definition, has another file or later changes of its
+ * columns than the lake knows of: to be remembered, or a later look takes both for a rewrite.
+ */
+bool check_is_newer(const struct relation *lake, const struct relation *source);
+
 #endif

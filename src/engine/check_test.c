@@ -106,8 +106,8 @@ struct definition {
 static void define(struct definition *definition)
 {
 	*definition = (struct definition){
-		.columns = { { "id", 23, -1, { .type = VALUE_INT }, true, true },
-			{ "note", 1043, 104, { .type = VALUE_STRING }, false, false } },
+		.columns = { { "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
+			{ "note", 1043, 104, { .type = VALUE_STRING }, false, false, 0, 0 } },
 		.relation = { .oid = 7,
 			.filenode = 7,
 			.namespace_name = "public",
@@ -184,6 +184,32 @@ TEST(each_difference_between_lake_and_source_is_found)
 	is.columns[1].is_key = true;
 	check_differs(&was, &is, "the primary key is another (column \"note\")");
 	define(&is);
+	was.columns[1].number = 2;
+	is.columns[1].number = 3;
+	check_differs(&was, &is, "column \"note\" was dropped and made again");
+	define(&was);
+	define(&is);
 	is.relation.is_append = true;
 	check_differs(&was, &is, "the replica identity is another");
+}
+
+TEST(only_another_file_and_a_changed_column_together_are_a_rewrite)
+{
+	struct definition was, is;
+	struct error why;
+	define(&was);
+	define(&is);
+	was.columns[0].xid = 700;
+	is.columns[0].xid = 700;
+	CHECK(!check_is_newer(&was.relation, &is.relation));
+	is.relation.filenode = 8; /* VACUUM FULL */
+	CHECK_OK(check_same_definition(&was.relation, &is.relation, &why), &why);
+	CHECK(check_is_newer(&was.relation, &is.relation));
+	is.columns[0].xid = 2; /* VACUUM FULL of pg_attribute */
+	CHECK_OK(check_same_definition(&was.relation, &is.relation, &why), &why);
+	is.columns[0].xid = 701;
+	check_differs(&was, &is, "rewritten by ALTER TABLE");
+	is.relation.filenode = was.relation.filenode; /* ALTER COLUMN SET NOT NULL */
+	CHECK_OK(check_same_definition(&was.relation, &is.relation, &why), &why);
+	CHECK(check_is_newer(&was.relation, &is.relation));
 }

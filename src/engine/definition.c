@@ -17,6 +17,8 @@ static void encode_column(struct json_writer *json, const struct relation_column
 		column->type.type == VALUE_NONE ? NULL : column_type_format(column->type, type));
 	json_write_member_bool(json, "required", column->is_required);
 	json_write_member_bool(json, "key", column->is_key);
+	json_write_member_int(json, "number", column->number);
+	json_write_member_int(json, "xid", column->xid);
 	json_write_end_object(json);
 }
 
@@ -43,19 +45,23 @@ const char *definition_encode(const struct relation *relation, struct arena *are
 static bool decode_column(
 	const json_t *json, struct arena *arena, struct relation_column *out, struct error *err)
 {
-	int64_t oid, modifier;
+	int64_t oid, modifier, number, xid;
 	const char *name, *type;
 	if (!json_read_text(json, "name", &name, err) || !json_read_int(json, "oid", &oid, err) ||
 		!json_read_int(json, "modifier", &modifier, err) ||
 		!json_read_text_or(json, "type", "", &type, err) ||
 		!json_read_bool_or(json, "required", false, &out->is_required, err) ||
-		!json_read_bool_or(json, "key", false, &out->is_key, err))
+		!json_read_bool_or(json, "key", false, &out->is_key, err) ||
+		!json_read_int(json, "number", &number, err) ||
+		!json_read_int(json, "xid", &xid, err))
 		return false;
 	if (type[0] != '\0' && !column_type_parse(type, &out->type))
 		return error_set(err, ERROR_CORRUPT, "\"%s\" is not a type", type);
 	out->name = arena_copy_cstring(arena, name);
 	out->type_oid = (uint32_t)oid;
 	out->type_modifier = (int32_t)modifier;
+	out->number = (int32_t)number;
+	out->xid = (uint32_t)xid;
 	return true;
 }
 

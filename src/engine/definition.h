@@ -2,7 +2,8 @@
  * definition.h: a relation as the JSON that the catalog keeps of each table.
  *
  *	{"oid":16385,"filenode":16385,"replica_identity":"d","append":false,"columns":[
- *	 {"name":"id","oid":20,"modifier":-1,"type":"long","required":true,"key":true}, ...]}
+ *	 {"name":"id","oid":20,"modifier":-1,"type":"long","required":true,"key":true,
+ *	  "number":1,"xid":731}, ...]}
  */
 #ifndef ENGINE_DEFINITION_H
 #define ENGINE_DEFINITION_H

@@ -5,11 +5,12 @@
 TEST(a_definition_survives_the_catalog)
 {
 	struct relation_column columns[] = {
-		{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true },
-		{ "total \"x\"", 1700, 1179654, { VALUE_DECIMAL, 18, 2 }, false, false },
-		{ "box", 603, -1, { VALUE_NONE, 0, 0 }, false, false },
+		{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true, 3, 4000000000 },
+		{ "total \"x\"", 1700, 1179654, { VALUE_DECIMAL, 18, 2 }, false, false, 0, 0 },
+		{ "box", 603, -1, { VALUE_NONE, 0, 0 }, false, false, 0, 0 },
 	};
-	struct relation relation = { 77, 78, "public", "orders", 'f', false, 3, columns, false };
+	struct relation relation = { 77, 78, "public", "orders", 'f', false, 3, columns, false,
+		false };
 	struct arena arena = { 0 };
 	struct error err;
 	struct relation back;
@@ -26,6 +27,8 @@ TEST(a_definition_survives_the_catalog)
 		CHECK(column_type_equal(back.columns[i].type, columns[i].type));
 		CHECK_EQUAL(back.columns[i].is_required, columns[i].is_required);
 		CHECK_EQUAL(back.columns[i].is_key, columns[i].is_key);
+		CHECK_EQUAL(back.columns[i].number, columns[i].number);
+		CHECK_EQUAL(back.columns[i].xid, columns[i].xid);
 	}
 	CHECK(!definition_decode("{\"oid\":1}", "public", "orders", &arena, &back, &err));
 	CHECK_EQUAL(err.kind, ERROR_CORRUPT);

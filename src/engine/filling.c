@@ -106,6 +106,41 @@ static const char *reason_left_out(
 	return NULL;
 }
 
+/* What the catalog keeps of the table, which is newer than what it was opened with. */
+static bool check_definition(
+	const struct publisher_table *table, const struct relation *now, struct error *why)
+{
+	if (check_same_definition(table->open->relation, now, why))
+		return true;
+	struct arena arena = { 0 };
+	struct relation kept;
+	struct error ignored;
+	const bool is_same = definition_decode(table->row.definition, table->row.namespace_name,
+				     table->row.name, &arena, &kept, &ignored) &&
+			     check_same_definition(&kept, now, why);
+	arena_deinit(&arena);
+	return is_same;
+}
+
+/* VACUUM FULL now and another default next month are no rewrite. */
+static void remember_definition(
+	struct publisher *publisher, struct publisher_table *table, const struct relation *now)
+{
+	struct arena arena = { 0 };
+	struct relation kept;
+	struct error ignored;
+	if (check_is_newer(table->open->relation, now) &&
+		definition_decode(table->row.definition, table->row.namespace_name, table->row.name,
+			&arena, &kept, &ignored)) {
+		kept.filenode = now->filenode;
+		for (size_t i = 0; i < kept.column_count; i++)
+			kept.columns[i].xid = now->columns[i].xid;
+		publisher_put(publisher, table->row.namespace_name, table->row.name,
+			table->row.state, table->row.reason, definition_encode(&kept, &arena));
+	}
+	arena_deinit(&arena);
+}
+
 /* Why a live table cannot go on: the source does not have it any more, or in another form. */
 static void find_change(const struct publisher_table *table, const struct relation *now,
 	const struct source_state *state, struct error *why)
@@ -115,7 +150,8 @@ static void find_change(const struct publisher_table *table, const struct relati
 		const char *reason = reason_left_out(state, &table->row);
 		error_set(why, ERROR_MISSING, "%s",
 			reason ? reason : "the source has no such table any more");
-	} else if (table->open != NULL && !check_same_definition(table->open->relation, now, why)) {
+	} else if (!check_relation(now, why) ||
+		   (table->open != NULL && !check_definition(table, now, why))) {
 		hint_snapshot(now, why);
 	} else if (now->is_unpublished) {
 		error_set(why, ERROR_UNSUPPORTED,
@@ -152,6 +188,8 @@ void filling_look_again(struct publisher *publisher, const struct source_state *
 		find_change(table, now, state, &why);
 		if (why.kind != ERROR_NONE)
 			publisher_pause(publisher, table, &why);
+		else if (table->open != NULL)
+			remember_definition(publisher, table, now);
 	}
 }
 
@@ -184,20 +222,16 @@ void filling_compare(struct publisher *publisher, const struct source_state *sta
 	}
 }
 
-void filling_let_go(
-	struct publisher *publisher, struct source *source, const struct source_state *state)
+void filling_let_go(struct source *source, const struct source_state *state)
 {
 	struct arena arena = { 0 };
-	struct relation *paused = arena_array(&arena, struct relation, state->relation_count);
+	struct relation *losers = arena_array(&arena, struct relation, state->relation_count);
 	size_t count = 0;
-	for (size_t i = 0; i < publisher_table_count(publisher); i++) {
-		const struct catalog_table *row = &publisher_table_at(publisher, i)->row;
-		const struct relation *relation = find_relation(state, row);
-		if (row->state == TABLE_PAUSED && relation != NULL)
-			paused[count++] = *relation;
-	}
+	for (size_t i = 0; i < state->relation_count; i++)
+		if (state->relations[i].refuses_updates)
+			losers[count++] = state->relations[i];
 	struct error err;
-	if (count > 0 && !source_publish(source, paused, count, &err))
+	if (count > 0 && !source_publish(source, losers, count, &err))
 		logline_write_error(LOGLINE_WARNING, &err);
 	arena_deinit(&arena);
 }

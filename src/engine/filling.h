@@ -51,10 +51,9 @@ void filling_compare(struct publisher *publisher, const struct source_state *sta
 void filling_look_again(struct publisher *publisher, const struct source_state *state);
 
 /*
- * Publish paused tables as what they are now: a table that has lost its key must not stay where
- * the user's own updates of it fail.  What does not work is logged, and holds up nothing.
+ * A table that has lost its key must not stay in the publication in which the user's own updates of
+ * it fail: it is published as what it is now.  What does not work is logged, and holds up nothing.
  */
-void filling_let_go(
-	struct publisher *publisher, struct source *source, const struct source_state *state);
+void filling_let_go(struct source *source, const struct source_state *state);
 
 #endif

@@ -23,13 +23,13 @@ struct filled {
 };
 
 static struct relation_column boxed_columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, true },
-	{ "box", 603, -1, { .type = VALUE_NONE }, false, false },
-	{ "count", 20, -1, { .type = VALUE_LONG }, true, false },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
+	{ "box", 603, -1, { .type = VALUE_NONE }, false, false, 0, 0 },
+	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0 },
 };
 
 static const struct relation BOXED = { 105, 105, "public", "boxed", 'd', false, 3, boxed_columns,
-	false };
+	false, false };
 
 static struct pgoutput_tuple row_of(struct filled *f, int32_t id, const char *note, bool is_whole)
 {
@@ -314,7 +314,30 @@ TEST(tables_that_are_the_same_go_on_and_new_ones_are_taken_in)
 	CHECK_EQUAL(state_now(&f, "lines"), TABLE_LIVE);
 	CHECK_EQUAL(state_now(&f, "whole"), TABLE_SNAPSHOT);
 	CHECK_EQUAL(state_now(&f, "boxed"), TABLE_PAUSED);
-	CHECK(!publisher_find(f.publisher, "public", "items")->is_changed);
+	filled_end(&f);
+}
+
+TEST(another_file_of_a_table_is_remembered)
+{
+	struct filled f;
+	begin_with_two(&f);
+	const struct publisher_table *items = publisher_find(f.publisher, "public", "items");
+	struct relation now[] = { *items->open->relation, script_lines };
+	now[0].is_unpublished = false; /* as it was when the lake began */
+	filling_look_again(
+		f.publisher, &(struct source_state){ .relation_count = 2, .relations = now });
+	CHECK(!items->is_changed);
+	now[0].filenode++;
+	filling_look_again(
+		f.publisher, &(struct source_state){ .relation_count = 2, .relations = now });
+	CHECK_EQUAL(items->row.state, TABLE_LIVE);
+	CHECK(items->is_changed);
+	struct relation kept;
+	struct arena arena = { 0 };
+	CHECK_OK(definition_decode(items->row.definition, "public", "items", &arena, &kept, &f.err),
+		&f.err);
+	CHECK_EQUAL(kept.filenode, now[0].filenode);
+	arena_deinit(&arena);
 	filled_end(&f);
 }
 

@@ -219,7 +219,7 @@ static bool resume_lake(struct run *run, struct source *source, struct error *er
 		    check_log(lake, &state, log_end_lsn(run->log), err);
 	if (done) {
 		filling_compare(run->publisher, &state);
-		filling_let_go(run->publisher, source, &state);
+		filling_let_go(source, &state);
 		publisher_use_log(run->publisher, run->log);
 		done = capture_find_last(run->log, lake->log_position, &run->capture.last, err);
 	}

@@ -32,6 +32,7 @@ static bool look(struct capture_thread *capture, struct error *err)
 		logline_write_error(LOGLINE_WARNING, err); /* the stream does not need it */
 		return true;
 	}
+	filling_let_go(capture->source, &seen->state);
 	capture->seen = seen;
 	return true;
 }

@@ -18,6 +18,8 @@ struct relation_column {
 	struct column_type type; /* the lake's; VALUE_NONE: not captured, the table is paused */
 	bool is_required;        /* NOT NULL */
 	bool is_key;             /* part of the primary key that identifies rows in the lake */
+	int32_t number; /* pg_attribute.attnum: the same name may be another column; 0: not known */
+	uint32_t xid;   /* that wrote the row in pg_attribute: of the column's last change; 0 */
 };
 
 struct relation {
@@ -29,7 +31,8 @@ struct relation {
 	bool is_append;        /* no usable identity: only inserts and truncates are seen */
 	size_t column_count;
 	struct relation_column *columns;
-	bool is_unpublished; /* when it was read, its publication did not send all its changes */
+	bool is_unpublished;  /* when it was read, its publication did not send all its changes */
+	bool refuses_updates; /* likewise: the publication wants an identity that it has lost */
 };
 
 /* With its columns and texts, all in arena. */

@@ -5,7 +5,8 @@
 TEST(a_copied_relation_shares_nothing_with_its_original)
 {
 	char name[] = "orders", column_name[] = "id";
-	struct relation_column column = { column_name, 20, -1, { .type = VALUE_LONG }, true, true };
+	struct relation_column column = { column_name, 20, -1, { .type = VALUE_LONG }, true, true,
+		1, 0 };
 	const struct relation relation = { .oid = 7,
 		.namespace_name = "public",
 		.name = name,

@@ -3,7 +3,6 @@ to do; nothing of it is written, the other tables go on, and `walberg snapshot` 
 
 import concurrent.futures
 
-import psycopg2
 import pytest
 
 from support.compare import assert_equal, lake_rows, source_rows
@@ -165,20 +164,33 @@ DEFINITIONS = {  # statement on a table (id int PRIMARY KEY, a int, b text): par
     "ALTER TABLE {t} DROP COLUMN b": "columns",
     "ALTER TABLE {t} RENAME COLUMN b TO c": '"c"',
     "ALTER TABLE {t} ALTER a TYPE bigint": '"a"',
+    "ALTER TABLE {t} ALTER a TYPE int USING a * 2": "rewritten",
+    "ALTER TABLE {t} DROP COLUMN b, ADD COLUMN b text": "dropped and made again",
     "ALTER TABLE {t} ALTER b TYPE varchar(20)": '"b"',
     "ALTER TABLE {t} DROP CONSTRAINT {t}_pkey, ALTER b SET NOT NULL, ADD PRIMARY KEY (b)": "key",
     "ALTER TABLE {t} DROP CONSTRAINT {t}_pkey, ADD PRIMARY KEY (id, b)": "key",
-    "ALTER TABLE {t} REPLICA IDENTITY FULL": "replica identity",
     "ALTER TABLE {t} ADD UNIQUE (a), ALTER a SET NOT NULL;"
-    " ALTER TABLE {t} REPLICA IDENTITY USING INDEX {t}_a_key": "replica identity",
+    " ALTER TABLE {t} REPLICA IDENTITY USING INDEX {t}_a_key": "",
 }
+HARMLESS = [
+    "ALTER TABLE {t} REPLICA IDENTITY FULL",
+    "ALTER TABLE {t} ALTER a SET DEFAULT 7",
+    "VACUUM FULL {t}",
+    "ALTER TABLE {t} ALTER a SET NOT NULL",
+    "CREATE INDEX ON {t} (a)",
+    "CLUSTER {t} USING {t}_pkey",
+    "ALTER TABLE {t} ADD CHECK (a > 0)",
+    "TRUNCATE {t}",
+    "ALTER TABLE {t} ALTER b SET STORAGE EXTERNAL",
+    "ANALYZE {t}",
+]
 
 
 @pytest.mark.parametrize("is_seen_at_the_start", [False, True])
 def test_definitions_that_change(database, walberg, is_seen_at_the_start):
-    """By the next change of the table, or by the next start of the process."""
+    """Seen by the next change of the table, by a look at the source, or at the next start."""
     names = [f"public.t{index}" for index in range(len(DEFINITIONS))]
-    for name in names:
+    for name in [*names, "public.same"]:
         database.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, a int, b text)")
         database.sql(f"INSERT INTO {name} SELECT i, i, 'b' || i FROM generate_series(1, 10) i")
     lake = walberg()
@@ -190,23 +202,39 @@ def test_definitions_that_change(database, walberg, is_seen_at_the_start):
         database.sql(f"INSERT INTO {name} VALUES (100, 100, 'before')")
         database.sql(change.format(t=name.split(".")[1]))
         if not is_seen_at_the_start:
-            database.sql(f"INSERT INTO {name} (id, a) VALUES (101, 101)"
-                         if "b SET NOT" not in change and "(id, b)" not in change
-                         else f"INSERT INTO {name} VALUES (101, 101, 'after')")
+            database.sql(f"UPDATE {name} SET id = 101 WHERE id = 100")
     if is_seen_at_the_start:
         lake.start()
+    for name, part in zip(names, DEFINITIONS.values()):
+        assert_paused(lake, name, part)
     database.catch_up(lake)
-    for name, (change, part) in zip(names, DEFINITIONS.items()):
-        if lake.table(name)[0] == "paused":
-            assert_paused(lake, name, part)
-        else:
-            assert sorted(lake_rows(lake, database, name)) == sorted(source_rows(database, name)), change
-    assert_equal(database, lake, "public.marker")
-    bring_back(lake, database, *[name for name in names[:-1] if lake.table(name)[0] == "paused"])
+    assert_equal(database, lake, "public.marker", "public.same")
+    bring_back(lake, database, *names[:-1])
     for name in names[:-1]:
         database.sql(f"UPDATE {name} SET a = a + 1 WHERE id < 5")
     database.catch_up(lake)
     assert_equal(database, lake, *names[:-1])
+    assert lake.stop() == 0
+
+
+def test_definitions_that_do_not_matter(database, walberg):
+    """One after another on one table, with a start between each two."""
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, a int, b text)")
+    lake = walberg()
+    lake.start()
+    lake.wait_live()
+    for index, change in enumerate(HARMLESS):
+        database.sql(f"INSERT INTO t SELECT i, i, 'b' FROM generate_series({index * 10 + 1},"
+                     f" {index * 10 + 9}) i")
+        database.sql(change.format(t="t"))
+        database.sql("UPDATE t SET a = a + 1 WHERE id % 3 = 0")
+        database.sql("UPDATE t SET id = -id WHERE id % 7 = 0")
+        database.catch_up(lake)
+        assert lake.stop() == 0
+        lake.start()
+        database.catch_up(lake)
+        assert lake.table("public.t") == ("live", ""), change
+    assert_equal(database, lake, "public.t")
     assert lake.stop() == 0
 
 
@@ -225,12 +253,12 @@ def test_tables_that_are_dropped_renamed_and_made_again(database, walberg):
                  " INSERT INTO elsewhere.moved VALUES (2, 2)")
     assert_paused(lake, "public.renamed", "other")
     assert_paused(lake, "public.moved", "elsewhere")
+    assert_paused(lake, "public.gone", "no such table")
+    assert_paused(lake, "public.again", "made again")
     database.catch_up(lake)
     assert_equal(database, lake, "public.marker")
     assert lake.stop() == 0
     lake.start()
-    lake.wait_state("public.gone", "paused")
-    assert_paused(lake, "public.again", "made again")
     lake.wait_state("public.other", "live")
     lake.wait_state("elsewhere.moved", "live")
     bring_back(lake, database, "public.again")
@@ -262,22 +290,24 @@ def test_replica_identity_index(database, walberg):
 def test_the_users_own_changes_never_fail_on_a_table_without_a_key(database, walberg):
     database.sql("CREATE TABLE plain (a int); INSERT INTO plain VALUES (1)")
     database.sql("CREATE TABLE losing (id int PRIMARY KEY); INSERT INTO losing VALUES (1)")
+    database.sql("CREATE TABLE lost (id int PRIMARY KEY); INSERT INTO lost VALUES (1)")
     lake = walberg()
     lake.start()
     lake.wait_live()
     database.sql("UPDATE plain SET a = 2; DELETE FROM plain")
     database.sql("CREATE TABLE late (a int); INSERT INTO late VALUES (1)")
     database.sql("UPDATE late SET a = 2")
-    # A key that is taken away while the lake publishes updates: the next start mends it.
+    # A key that is taken away while the lake publishes updates is noticed by the next look at the
+    # source, or at the next start.
     database.sql("ALTER TABLE losing DROP CONSTRAINT losing_pkey")
+    assert_paused(lake, "public.losing", "key")
+    database.sql("UPDATE losing SET id = 2")
     assert lake.stop() == 0
+    database.sql("ALTER TABLE lost DROP CONSTRAINT lost_pkey")
     lake.start()
     lake.wait_state("public.late", "live")
-    assert_paused(lake, "public.losing", "key")
-    try:
-        database.sql("UPDATE losing SET id = 2")
-    except psycopg2.Error as error:
-        raise AssertionError("the user's update fails") from error
+    assert_paused(lake, "public.lost", "key")
+    database.sql("UPDATE lost SET id = 2")
     database.sql("UPDATE late SET a = 3; DELETE FROM late")
     database.sql("INSERT INTO late VALUES (4)")
     bring_back(lake, database, "public.losing")

@@ -141,6 +141,8 @@ static struct relation relation_of(
 		.is_append = is_append,
 		.is_unpublished = !postgres_bool(
 			rows, row, is_append ? TABLE_IS_PUBLISHED_APPEND : TABLE_IS_PUBLISHED),
+		.refuses_updates = is_append && identity != 'f' &&
+				   postgres_bool(rows, row, TABLE_IS_PUBLISHED),
 	};
 }
 
@@ -202,6 +204,8 @@ enum column_field {
 	COLUMN_TYPE_SORT,
 	COLUMN_IS_REQUIRED,
 	COLUMN_IS_IN_KEY,
+	COLUMN_NUMBER,
+	COLUMN_XID,
 };
 
 /* A NOT NULL that is NOT VALID (18) promises nothing about old rows. */
@@ -210,7 +214,8 @@ enum column_field {
 	" a.attnotnull AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = a.attrelid"  \
 	"  AND k.contype = 'n' AND NOT k.convalidated AND a.attnum = ANY (k.conkey)),"             \
 	" EXISTS (SELECT FROM pg_index x WHERE x.indrelid = a.attrelid AND x.indisprimary"         \
-	"  AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1]))"                          \
+	"  AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])),"                         \
+	" a.attnum, a.xmin"                                                                        \
 	" FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"                                \
 	" JOIN pg_class c ON c.oid = a.attrelid"                                                   \
 	" WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND a.attrelid >= 16384"                \
@@ -232,6 +237,8 @@ static struct relation_column column_of(const struct postgres_rows *rows, size_t
 		.type = type,
 		.is_required = postgres_bool(rows, row, COLUMN_IS_REQUIRED),
 		.is_key = !relation->is_append && postgres_bool(rows, row, COLUMN_IS_IN_KEY),
+		.number = (int32_t)postgres_int64(rows, row, COLUMN_NUMBER),
+		.xid = (uint32_t)postgres_int64(rows, row, COLUMN_XID),
 	};
 }
 
@@ -316,9 +323,10 @@ bool postgres_source_inspect(
 	out->server_version = postgres_server_version(source->control);
 	if (!postgres_run(source->control, "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", err))
 		return false;
-	const bool is_read = read_tables(source, arena, out, err) &&
-			     read_columns(source, arena, out, err) && read_slot(source, out, err) &&
-			     read_current_lsn(source, out, err);
+	/* The position first: what is read after it is at least as new. */
+	const bool is_read = read_current_lsn(source, out, err) &&
+			     read_tables(source, arena, out, err) &&
+			     read_columns(source, arena, out, err) && read_slot(source, out, err);
 	struct error ignored;
 	const bool is_ended = postgres_run(source->control, "ROLLBACK", is_read ? err : &ignored);
 	return is_read && is_ended;
