@@ -27,6 +27,7 @@ enum outcome {
 static struct {
 	struct test *tests; /* by file, then in the order of the file */
 	uint64_t seed;
+	uint64_t round;   /* of the running test */
 	pthread_t thread; /* runs the tests; only it may leave one by longjmp */
 	jmp_buf leave;
 	char label[PATH_SIZE]; /* of the running test */
@@ -57,6 +58,13 @@ uint64_t test_seed(void)
 	return run.seed;
 }
 
+uint64_t test_seed_of_round(uint64_t round)
+{
+	alarm(TIME_LIMIT_S);
+	run.round = round;
+	return run.seed + round;
+}
+
 _Noreturn static void leave_test(enum outcome outcome)
 {
 	fflush(stdout);
@@ -72,7 +80,7 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 	va_start(arguments, format);
 	vprintf(format, arguments);
 	va_end(arguments);
-	printf("\n       seed: WALBERG_SEED=%llu\n", (unsigned long long)run.seed);
+	printf("\n       seed: WALBERG_SEED=%llu\n", (unsigned long long)(run.seed + run.round));
 	leave_test(OUTCOME_FAILED);
 }
 
@@ -121,6 +129,7 @@ static int64_t now_ms(void)
 static void run_one(const struct test *test, struct bytes input)
 {
 	const int64_t started_ms = now_ms();
+	run.round = 0;
 	alarm(TIME_LIMIT_S);
 	/* The outcome is read only from setjmp's value: no local changes after the jump is set. */
 	int jumped = setjmp(run.leave);

@@ -48,6 +48,12 @@ _Noreturn void test_skip(const char *why); /* loud; a failure when CI is set in 
 /* The seed of this run: from WALBERG_SEED, else random; printed with every failure. */
 uint64_t test_seed(void);
 
+/*
+ * The seed of a round of a test that repeats itself: what is printed from then on, so that the
+ * failing round replays as the first.  The limit of a test's time begins anew.
+ */
+uint64_t test_seed_of_round(uint64_t round);
+
 /* The next number of a sequence that a state begins, which may be any number. */
 uint64_t test_random(uint64_t *state);
 

@@ -247,7 +247,7 @@ static void trial_end(struct trial *trial)
 TEST(a_catalog_commit_holds_over_power_failures)
 {
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		struct trial trial = trial_begin(test_seed() + round);
+		struct trial trial = trial_begin(test_seed_of_round(round));
 		world_sim_observe(trial.world, before_call, &trial);
 		for (unsigned i = 0; i < CRASHES_PER_ROUND; i++) {
 			trial.crash_at = world_sim_calls(trial.world) + 1 + draw(&trial, 500);
@@ -272,7 +272,7 @@ TEST(a_catalog_commit_without_an_answer_is_final_once_it_was_looked_at)
 {
 	size_t uncertain = 0;
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		struct trial trial = trial_begin(test_seed() + round);
+		struct trial trial = trial_begin(test_seed_of_round(round));
 		trial.fault_odds = 30;
 		world_sim_observe(trial.world, before_call, &trial);
 		for (unsigned i = 0; i < CRASHES_PER_ROUND; i++) {
@@ -340,7 +340,7 @@ TEST(a_catalog_commit_that_was_looked_at_and_not_seen_stays_away)
 {
 	for (unsigned round = 0; round < 20; round++) {
 		struct error err;
-		struct trial trial = trial_begin(test_seed() + round);
+		struct trial trial = trial_begin(test_seed_of_round(round));
 		commit_without_answer(&trial);
 		CHECK_OK(load_handle(&trial, trial.catalog, &err), &err);
 		CHECK_EQUAL(trial.committed, 1);
@@ -354,7 +354,7 @@ TEST(a_catalog_commit_that_another_process_saw_stays)
 	size_t seen = 0;
 	for (unsigned round = 0; round < 20; round++) {
 		struct error err;
-		struct trial trial = trial_begin(test_seed() + round);
+		struct trial trial = trial_begin(test_seed_of_round(round));
 		commit_without_answer(&trial);
 		world_sim_observe(
 			trial.world, fail_all, NULL); /* the process dies, not the machine */

@@ -154,5 +154,5 @@ static void run_race(uint64_t seed)
 TEST(two_engines_without_a_lock_apply_each_change_once)
 {
 	for (uint64_t i = 0; i < lab_seed_count(10); i++)
-		run_race(test_seed() + i);
+		run_race(test_seed_of_round(i));
 }

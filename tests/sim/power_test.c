@@ -134,5 +134,5 @@ static void run_outages(uint64_t seed)
 TEST(power_failures_at_random_moments_lose_nothing_that_was_confirmed)
 {
 	for (uint64_t i = 0; i < lab_seed_count(15); i++)
-		run_outages(test_seed() + i);
+		run_outages(test_seed_of_round(i));
 }

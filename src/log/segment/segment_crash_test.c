@@ -217,7 +217,7 @@ static void finish(struct trial *trial)
 TEST(a_receipt_of_the_log_holds_over_power_failures)
 {
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		struct trial trial = trial_of(test_seed() + round);
+		struct trial trial = trial_of(test_seed_of_round(round));
 		world_sim_observe(trial.world, before_call, &trial);
 		for (unsigned i = 0; i < CRASHES_PER_ROUND; i++) {
 			trial.crash_at = world_sim_calls(trial.world) + 1 + draw(&trial, 150);
@@ -242,7 +242,7 @@ TEST(a_receipt_of_the_log_holds_over_failing_calls_and_a_full_disk)
 {
 	size_t faults = 0;
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		struct trial trial = trial_of(test_seed() + round);
+		struct trial trial = trial_of(test_seed_of_round(round));
 		trial.fault_odds = 25;
 		world_sim_observe(trial.world, before_call, &trial);
 		for (unsigned i = 0; i < CRASHES_PER_ROUND; i++) {
