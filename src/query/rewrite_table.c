@@ -145,10 +145,14 @@ static bool select_by_at(
 		return error_set(
 			rewrite->err, ERROR_UNSUPPORTED, "AT takes VERSION => or TIMESTAMP =>");
 	selector->kind = VERSION_TIMESTAMP;
-	return evaluate(rewrite, expression, "SELECT epoch_us(CAST(",
-		       " AS TIMESTAMP WITH TIME ZONE))", &text) &&
-	       (parse_whole(text, &selector->timestamp) ||
-		       error_set(rewrite->err, ERROR_UNSUPPORTED, "AT a time without end"));
+	if (evaluate(rewrite, expression, "SELECT epoch_us(CAST(", " AS TIMESTAMP WITH TIME ZONE))",
+		    &text))
+		return parse_whole(text, &selector->timestamp) ||
+		       error_set(rewrite->err, ERROR_UNSUPPORTED, "AT a time without end");
+	if (rewrite->err->hint[0] == '\0')
+		error_hint(rewrite->err, "Write AT (TIMESTAMP => '2026-01-31 12:00:00+00') or "
+					 "AT (TIMESTAMP => now() - INTERVAL '5 minutes').");
+	return false;
 }
 
 /* ---- scans ---- */
