@@ -218,7 +218,8 @@ REWRITES = {
 @pytest.mark.parametrize("statement", REWRITES)
 def test_a_rewrite_during_the_initial_snapshot_pauses_the_table_alone(database, walberg, statement):
     """Between the slot's consistent point and the reading of the table."""
-    database.sql("CREATE TABLE aaa (id int PRIMARY KEY); CREATE TABLE t (id int PRIMARY KEY, a text)")
+    database.sql("CREATE TABLE aaa (id int PRIMARY KEY);"
+                 " CREATE TABLE t (id int PRIMARY KEY, a text)")
     database.sql(ROWS.format(1, 1000))
     lake = walberg()
     with held_back(database, "INSERT INTO aaa VALUES (1)") as older:
@@ -283,7 +284,8 @@ def test_a_table_that_is_read_again_while_it_changes(lake, database):
                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL, text=True)
     writer.stdin.write("\\set i random(1, :rows)\n\\set j random(1, :rows)\n"
-                       "BEGIN;\nUPDATE t SET a = a || 'x' WHERE id = :i;\nDELETE FROM t WHERE id = :j;\n"
+                       "BEGIN;\nUPDATE t SET a = a || 'x' WHERE id = :i;\n"
+                       "DELETE FROM t WHERE id = :j;\n"
                        "INSERT INTO t VALUES (:j, 'again') ON CONFLICT DO NOTHING;\nCOMMIT;\n")
     writer.stdin.close()
     for _ in range(2):

@@ -111,7 +111,8 @@ def test_subtransactions_that_are_rolled_back(database, walberg, is_streamed):
     for first in [10000, 20000]:
         database.sql(f"""
             BEGIN;
-            INSERT INTO t SELECT i, repeat('a', 100) FROM generate_series({first}, {first + 2000}) i;
+            INSERT INTO t SELECT i, repeat('a', 100)
+                FROM generate_series({first}, {first + 2000}) i;
             SAVEPOINT outside;
             UPDATE t SET a = 'never' WHERE id <= 1000;
             SAVEPOINT inside;
@@ -391,7 +392,8 @@ def test_schemas_and_names_of_every_kind(database, walberg):
         database.sql(f"""
             CREATE TABLE {table} ("Id" int, "select" text, "a b" text, "Ünï" text, "q""x" int,
                 "x.y" int, PRIMARY KEY ("Id"));
-            INSERT INTO {table} VALUES (1, 'ä', NULL, '表', 1, 2), (2, E'\\t', '', '😀', 3, 4)""")
+            INSERT INTO {table} VALUES (1, 'ä', NULL, '表', 1, 2),
+                (2, E'\\t', '', '😀', 3, 4)""")
     lake = walberg()
     lake.start()
     lake.wait_live()

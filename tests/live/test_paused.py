@@ -51,7 +51,8 @@ def bring_back(lake, database, *names):
 
 
 def test_types_that_are_not_captured(database, walberg):
-    database.sql("CREATE DOMAIN positive AS int CHECK (value > 0); CREATE TYPE pair AS (a int, b int)")
+    database.sql("CREATE DOMAIN positive AS int CHECK (value > 0);"
+                 " CREATE TYPE pair AS (a int, b int)")
     names = []
     for index, kind in enumerate(TYPES):
         database.sql(f"CREATE TABLE t{index} (id int PRIMARY KEY, bad {kind})")
@@ -137,7 +138,8 @@ def test_a_value_stored_out_of_line_that_did_not_change(database, walberg):
     database.sql("""
         CREATE TABLE wide (k text, n int, big text, PRIMARY KEY (k));
         ALTER TABLE wide ALTER big SET STORAGE EXTERNAL;
-        INSERT INTO wide SELECT 'key ' || i, 0, repeat(md5(i::text), 200) FROM generate_series(1, 5) i;
+        INSERT INTO wide SELECT 'key ' || i, 0, repeat(md5(i::text), 200)
+            FROM generate_series(1, 5) i;
         CREATE TABLE lines (id int PRIMARY KEY, a text)""")
     lake = walberg()
     lake.start()

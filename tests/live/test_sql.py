@@ -8,7 +8,7 @@ import pytest
 
 import conftest
 from support.compare import lake_rows
-from support.walberg import lsn_number
+from support.walberg import lsn_number, lsn_text
 
 SOURCE = """
 CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text);
@@ -32,7 +32,8 @@ def shop(server, tmp_path_factory):
     lake = conftest.make_lake(database.url)
     lake.start()
     lake.wait_live()
-    database.sql("DELETE FROM orders WHERE id % 10 = 0; UPDATE customers SET name = 'ü' WHERE id = 7")
+    database.sql("DELETE FROM orders WHERE id % 10 = 0;"
+                 " UPDATE customers SET name = 'ü' WHERE id = 7")
     database.catch_up(lake)
     yield database, lake
     assert lake.stop() == 0
@@ -43,11 +44,12 @@ def shop(server, tmp_path_factory):
 QUERIES = [
     "SELECT count(*) AS n, sum(total) AS s FROM orders",
     "SELECT city, count(*) AS n FROM customers GROUP BY city ORDER BY city NULLS FIRST",
-    "SELECT c.city AS city, sum(o.total) AS s FROM orders o JOIN customers c ON c.id = o.customer_id"
-    " GROUP BY c.city ORDER BY 1 NULLS FIRST",
+    "SELECT c.city AS city, sum(o.total) AS s FROM orders o"
+    " JOIN customers c ON c.id = o.customer_id GROUP BY c.city ORDER BY 1 NULLS FIRST",
     "SELECT o.id AS id FROM orders o LEFT JOIN customers c ON c.id = o.customer_id"
     " WHERE c.id IS NULL ORDER BY o.id LIMIT 20",
-    "SELECT id FROM orders WHERE customer_id IN (SELECT id FROM customers WHERE name = 'ü') ORDER BY id",
+    "SELECT id FROM orders WHERE customer_id IN (SELECT id FROM customers WHERE name = 'ü')"
+    " ORDER BY id",
     "WITH big AS (SELECT * FROM orders WHERE total > 1000) SELECT count(*) AS n FROM big, lines"
     " WHERE lines.a = 3",
     "SELECT count(*) AS n FROM orders a JOIN orders b ON a.id = b.id - 1",
@@ -217,6 +219,11 @@ def text_of(milliseconds):
     return at.strftime("%Y-%m-%d %H:%M:%S.%f+00")
 
 
+def ids(session, at):
+    """The rows of t there."""
+    return sorted(row["id"] for row in session.sql(f"SELECT id FROM t {at}"))
+
+
 def test_at_a_version_a_position_and_a_time(database, walberg):
     database.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE still (id int PRIMARY KEY)")
     database.sql("INSERT INTO still VALUES (1)")
@@ -236,24 +243,21 @@ def test_at_a_version_a_position_and_a_time(database, walberg):
     read = {}
     with lake.session() as session:
         for position, version, at in versions:
-            rows = sorted(row["id"] for row in session.sql(f"SELECT id FROM t AT (VERSION => {version})"))
+            rows = ids(session, f"AT (VERSION => {version})")
             read[version] = rows
-            assert rows == sorted(row["id"] for row in session.sql(
-                f"SELECT id FROM t AT (VERSION => '{position}')"))
-            assert rows == sorted(row["id"] for row in session.sql(
-                f"SELECT id FROM t AT (TIMESTAMP => TIMESTAMPTZ '{text_of(at)}')"))
+            assert rows == ids(session, f"AT (VERSION => '{position}')")
+            assert rows == ids(session, f"AT (TIMESTAMP => TIMESTAMPTZ '{text_of(at)}')")
         assert [rows for rows in read.values() if rows] == states
         # Between two commits it is the earlier, up to the last microsecond.
         for (position, version, at), (after, _, later) in zip(versions, versions[1:]):
             for between in [at + 1, (at + later) // 2, later - 1]:
                 if not at <= between < later:
                     continue
-                assert read[version] == sorted(row["id"] for row in session.sql(
-                    f"SELECT id FROM t AT (TIMESTAMP => TIMESTAMPTZ '{text_of(between)}')"))
-            number = lsn_number(after) - 1
-            assert read[version] == sorted(row["id"] for row in session.sql(
-                f"SELECT id FROM t AT (VERSION => '{number >> 32:X}/{number & 0xFFFFFFFF:X}')"))
-        assert read[versions[-1][1]] == [row["id"] for row in session.sql("SELECT id FROM t ORDER BY id")]
+                moment = text_of(between)
+                assert read[version] == ids(session, f"AT (TIMESTAMP => TIMESTAMPTZ '{moment}')")
+            before = lsn_text(lsn_number(after) - 1)
+            assert read[version] == ids(session, f"AT (VERSION => '{before}')")
+        assert read[versions[-1][1]] == ids(session, "")
     # An older version of one table beside the newest of another, and a table that stands still.
     old = versions[1]
     (row,) = lake.sql(f"SELECT (SELECT count(*) FROM t AT (VERSION => {old[1]})) AS old,"
@@ -270,7 +274,8 @@ def test_at_a_version_a_position_and_a_time(database, walberg):
 
 def test_every_position_that_is_listed_is_a_state_of_the_source(database, walberg):
     """Two rows whose sum never changes, moved by many transactions."""
-    database.sql("CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY, n int);"
+    database.sql("CREATE TABLE a (id int PRIMARY KEY, n int);"
+                 " CREATE TABLE b (id int PRIMARY KEY, n int);"
                  " INSERT INTO a VALUES (1, 1000); INSERT INTO b VALUES (1, 1000)")
     lake = walberg({"lake.commit_interval": "20ms"})
     lake.start()
@@ -292,7 +297,8 @@ def test_every_position_that_is_listed_is_a_state_of_the_source(database, walber
 # ---- paused tables -------------------------------------------------------------------------
 
 def test_a_paused_table_is_read_where_it_stands_and_says_so(database, walberg):
-    database.sql("CREATE TABLE t (id int PRIMARY KEY, d date); INSERT INTO t VALUES (1, '2024-01-01');"
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, d date);"
+                 " INSERT INTO t VALUES (1, '2024-01-01');"
                  " CREATE TABLE u (id int PRIMARY KEY)")
     lake = walberg()
     lake.start()
