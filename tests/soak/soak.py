@@ -168,7 +168,7 @@ class Verdict:
         print(f"{'ok    ' if holds else 'MISSED'}  {what}: {value} (limit {limit})", flush=True)
 
 
-HEAD = (f"{'min':>4} {'commits':>7} {'ms':>6} {'least':>6} {'json kB':>8} {'meta kB':>8} {'files':>5} {'MB':>6}"
+HEAD = (f"{'min':>4} {'commits':>7} {'ms':>6} {'least':>6} {'cpu ms':>6} {'json kB':>8} {'meta kB':>8} {'files':>5} {'MB':>6}"
         f" {'del/file':>8} {'read':>5} {'removals':>8} {'unexplained':>11}")
 
 
@@ -179,13 +179,16 @@ def watch_minute(minute, lake, warehouse, reference, seen):
     left, removals = warehouse.unexplained()
     read, plain = read_seconds(lake, reference)
     times = commit_times(lake)
-    recent = times[seen:] or [0]
-    print(f"{minute:4d} {len(times):7d} {statistics.median(recent):6.1f} {min(recent):6.1f} {json_bytes / 1000:8.1f}"
-          f" {metadata_bytes / 1000:8.1f} {files:5d} {data_bytes / 1e6:6.1f} {deletes:8d}"
+    recent = times[seen["commits"]:] or [0]
+    cpu = cpu_seconds(lake.process.pid)
+    cpu_of_commit = 1000 * (cpu - seen["cpu"]) / len(recent)
+    print(f"{minute:4d} {len(times):7d} {statistics.median(recent):6.1f} {min(recent):6.1f}"
+          f" {cpu_of_commit:6.1f} {json_bytes / 1000:8.1f} {metadata_bytes / 1000:8.1f} {files:5d} {data_bytes / 1e6:6.1f} {deletes:8d}"
           f" {read / plain:5.2f} {removals:8d} {len(left):11d}", flush=True)
     for path in left[:5]:
         print(f"     unexplained: {path}", flush=True)
-    return {"seen": len(times), "metadata": metadata_bytes, "files": files, "deletes": deletes,
+    return {"commits": len(times), "cpu": cpu, "cpu_of_commit": cpu_of_commit,
+            "metadata": metadata_bytes, "files": files, "deletes": deletes,
             "unexplained": len(left)}
 
 
@@ -211,6 +214,10 @@ def judge(server, lake, warehouse, minutes, directory):
             read <= LIMIT_READ * plain)
     verdict(f"commit time, of that after 100 commits ({early:.1f} ms)", f"{late / early:.2f}",
             LIMIT_COMMIT, late <= LIMIT_COMMIT * early)
+    first = minutes[0]["cpu_of_commit"]
+    last = statistics.mean(minute["cpu_of_commit"] for minute in minutes[-10:])
+    print(f"      all of walberg's CPU a commit, of that in the first minute ({first:.1f} ms):"
+          f" {last / first:.2f}", flush=True)
     with server.connect() as connection:
         source = canon.digest(canon.rows_of_postgres(connection, TABLE))
     ours = canon.digest(canon.rows_of_arrow(warehouse.table().scan().to_arrow()))
@@ -232,12 +239,12 @@ def mixed10(server):
 
 def watch(lake, warehouse, reference, generator):
     print(f"{RATE} transactions/s over {ROWS} rows for {MINUTES:g} min\n{HEAD}", flush=True)
-    began, minutes = time.monotonic(), []
+    began, cpu, minutes = time.monotonic(), cpu_seconds(lake.process.pid), []
     while generator.poll() is None:
         time.sleep(max(0.0, began + 60 * (len(minutes) + 1) - time.monotonic()))
         lake.check_running()
         minutes.append(watch_minute(len(minutes) + 1, lake, warehouse, reference,
-                                    minutes[-1]["seen"] if minutes else 0))
+                                    minutes[-1] if minutes else {"commits": 0, "cpu": cpu}))
     if generator.returncode != 0:
         raise RuntimeError(f"pgbench ended with {generator.returncode}")
     return minutes
