@@ -189,6 +189,15 @@ static void ignore_notice(void *context, const PGresult *result)
 	(void)result;
 }
 
+/* Of a database in SQL_ASCII, bytes that are no UTF-8 come as they are: a value, not an error. */
+static bool set_encoding(struct postgres *postgres, struct error *err)
+{
+	const char *encoding = PQparameterStatus(postgres->connection, "server_encoding");
+	const bool is_raw = encoding != NULL && strcmp(encoding, "SQL_ASCII") == 0;
+	return postgres_run(postgres,
+		is_raw ? "SET client_encoding = 'SQL_ASCII'" : "SET client_encoding = 'UTF8'", err);
+}
+
 static bool set_session(struct postgres *postgres, struct error *err)
 {
 	if (postgres_server_version(postgres) < SERVER_VERSION_MIN) {
@@ -197,13 +206,15 @@ static bool set_session(struct postgres *postgres, struct error *err)
 		return error_hint(err, "walberg reads from PostgreSQL 14 and newer.");
 	}
 	if (!postgres_run(postgres,
-		    "SET search_path = ''; SET row_security = off; SET client_encoding = 'UTF8';"
+		    "SET search_path = ''; SET row_security = off;"
 		    "SET DateStyle = 'ISO'; SET IntervalStyle = 'iso_8601'; SET TimeZone = 'UTC';"
 		    "SET extra_float_digits = 3; SET bytea_output = 'hex';"
 		    "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_session_timeout = 0;"
 		    "SET idle_in_transaction_session_timeout = 0;"
 		    "SET default_transaction_read_only = off",
 		    err))
+		return false;
+	if (!set_encoding(postgres, err))
 		return false;
 	if (postgres_server_version(postgres) < SERVER_VERSION_TRANSACTION_TIMEOUT)
 		return true;

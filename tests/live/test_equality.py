@@ -14,6 +14,7 @@ SNAPSHOT_ROWS = 1000000 if IS_LONG else 50000
 MIXED_TRANSACTIONS = 10000 if IS_LONG else 1000  # of ten changes, twice
 BIG_ROWS = 1000000 if IS_LONG else 60000
 PATIENCE = 600
+pytestmark = pytest.mark.timeout(3600 if IS_LONG else 300)
 
 
 def stream_large_transactions(database):

@@ -13,6 +13,7 @@ from conftest import IS_LONG
 from support.compare import assert_equal
 
 SECONDS = 120 if IS_LONG else 6
+pytestmark = pytest.mark.timeout(3600 if IS_LONG else 300)
 SEEDS = [int(seed) for seed in os.environ.get("WALBERG_TEST_SEEDS", "").split(",") if seed] or [
     random.SystemRandom().randrange(10 ** 9) for _ in range(4 if IS_LONG else 2)]
 
