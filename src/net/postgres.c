@@ -34,7 +34,9 @@ static const struct state_rule STATE_RULES[] = {
 	{ "57P03", ERROR_LOST, "" },
 	{ "57P05", ERROR_LOST, "" },
 	{ "57014", ERROR_BUSY, "" },
-	{ "28P01", ERROR_SETUP, "Check the user name and the password." },
+	{ "28P01", ERROR_SETUP,
+		"Check the user name and the password, in the connection string or "
+		"source.password." },
 	{ "28", ERROR_SETUP,
 		"Check the user name in the connection string, and the server's pg_hba.conf." },
 	{ "3D000", ERROR_SETUP, "Check the database name in the connection string." },
@@ -63,10 +65,14 @@ static const struct state_rule STATE_RULES[] = {
  * another language than English falls to the last rule, LOST, which still shows its words.
  */
 static const struct state_rule CONNECT_RULES[] = {
-	{ "password", ERROR_SETUP, "Check the user name and the password." },
+	{ "password", ERROR_SETUP,
+		"Check the user name and the password, in the connection string or "
+		"source.password." },
 	{ "no pg_hba.conf entry", ERROR_SETUP,
 		"Allow this user, database and address in the server's pg_hba.conf." },
-	{ "authentication", ERROR_SETUP, "Check the user name and the password." },
+	{ "authentication", ERROR_SETUP,
+		"Check the user name and the password, in the connection string or "
+		"source.password." },
 	{ "permission denied for database", ERROR_SETUP,
 		"Run GRANT CONNECT ON DATABASE ... TO the connection string's user." },
 	{ "must be superuser or replication role", ERROR_SETUP,
