@@ -56,20 +56,17 @@ int64_t history_cutoff(const struct publisher *publisher, int64_t now_ms, bool a
 	return now_ms;
 }
 
-static bool wants_prepare(const struct commit *commit, const struct publisher_table *table)
+static bool makes_version(const struct publisher *publisher, const struct publisher_table *table)
 {
-	const struct apply *apply = commit->publisher->apply;
-	if (table->open == NULL || !apply_is_visible(apply, table->open))
-		return false;
-	return table_has_delta(table->open->table) ||
-	       table_metadata_location(table->open->table)[0] == '\0' ||
-	       table_can_expire(table->open->table, commit->cutoff_ms);
+	return table->open != NULL && apply_is_visible(publisher->apply, table->open) &&
+	       (table_has_delta(table->open->table) ||
+		       table_metadata_location(table->open->table)[0] == '\0');
 }
 
-static bool makes_version(const struct publisher_table *table)
+static bool can_expire(const struct commit *commit, const struct publisher_table *table)
 {
-	return table_has_delta(table->open->table) ||
-	       table_metadata_location(table->open->table)[0] == '\0';
+	return table->open != NULL && apply_is_visible(commit->publisher->apply, table->open) &&
+	       table_can_expire(table->open->table, commit->cutoff_ms);
 }
 
 /* Failed tables are given up before anything is prepared: their deltas are not committed. */
@@ -100,11 +97,8 @@ static void plan_lake(struct commit *commit)
 	lake->last_commit_at = at->commit_at;
 
 	bool any = false;
-	for (size_t i = 0; i < publisher->table_count; i++) {
-		const struct publisher_table *table = publisher->tables[i];
-		any |= table->open != NULL && apply_is_visible(publisher->apply, table->open) &&
-		       makes_version(table);
-	}
+	for (size_t i = 0; i < publisher->table_count; i++)
+		any |= makes_version(publisher, publisher->tables[i]);
 	const int64_t now_ms = world_now(publisher->options.world) / 1000;
 	commit->makes_version = any;
 	if (any)
@@ -132,7 +126,7 @@ static bool prepare_table(struct commit *commit, struct change *change, struct e
 		.removal_at = world_now(publisher->options.world) +
 			      publisher->options.history.removal_delay,
 	};
-	bool is_version = makes_version(table);
+	const bool is_version = makes_version(publisher, table);
 	if (!table_prepare(table->open->table, &options, &commit->arena, &change->prepared, err))
 		return false;
 	change->row.metadata_location = change->prepared.metadata_location;
@@ -152,7 +146,7 @@ static bool plan_tables(struct commit *commit, bool *gave_up, struct error *err)
 	commit->changes = arena_array(&commit->arena, struct change, publisher->table_count);
 	for (size_t i = 0; i < publisher->table_count; i++) {
 		struct publisher_table *table = publisher->tables[i];
-		const bool prepares = wants_prepare(commit, table);
+		const bool prepares = makes_version(publisher, table) || can_expire(commit, table);
 		if (!prepares && !table->is_changed)
 			continue;
 		struct change *change = &commit->changes[commit->change_count++];

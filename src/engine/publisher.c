@@ -337,7 +337,8 @@ void publisher_use_log(struct publisher *publisher, struct log *log)
 
 /* --- stepping --- */
 
-static bool has_failure(const struct publisher *publisher)
+/* A row of the catalog is to be written, or a table to be given up. */
+static bool has_row_news(const struct publisher *publisher)
 {
 	for (size_t i = 0; i < publisher->table_count; i++) {
 		const struct publisher_table *table = publisher->tables[i];
@@ -364,7 +365,7 @@ static bool has_log_news(const struct publisher *publisher)
 static bool is_due(const struct publisher *publisher)
 {
 	const micros_t now = world_monotonic(publisher->options.world);
-	if (publisher->lake_is_changed || has_failure(publisher))
+	if (publisher->lake_is_changed || has_row_news(publisher))
 		return true;
 	if (apply_has_delta(publisher->apply))
 		return now >= publisher->delta_due_at ||
