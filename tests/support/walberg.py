@@ -179,9 +179,20 @@ class Lake:
         return self.process.wait(seconds), self.log()[before:]
 
     def stop(self):
-        """Cleanly; its exit code."""
+        """Cleanly; its exit code.  Not before it can hear of it: an exec is still young then."""
+        wait_until(lambda: not self.is_running or self._catches(signal.SIGTERM),
+                   "the process does not catch SIGTERM")
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(WAIT_SECONDS)
+
+    def _catches(self, number):
+        """Whether the process has a handler of its own for the signal (proc(5), SigCgt)."""
+        try:
+            status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE).group(1), 16)
+        return bool(caught >> (number - 1) & 1)
 
     def kill(self):
         self.process.kill()
