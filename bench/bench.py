@@ -125,10 +125,14 @@ def insert_position(server):
 
 
 def changes(server):
-    """How many row changes orders has seen."""
+    """How many row changes orders has seen, once no ended session adds to them any more."""
     server.sql("SELECT pg_stat_force_next_flush()")
-    return server.value("SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables"
-                        " WHERE relname = 'orders'")
+    counts = [-1]
+    while len(counts) < 5 or len(set(counts[-5:])) > 1:
+        time.sleep(0.2)
+        counts.append(server.value("SELECT n_tup_ins + n_tup_upd + n_tup_del"
+                                   " FROM pg_stat_user_tables WHERE relname = 'orders'"))
+    return counts[-1]
 
 
 def pgbench(server, *arguments):
