@@ -1,4 +1,6 @@
 import java.io.BufferedOutputStream;
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.math.BigDecimal;
 import java.math.BigInteger;
@@ -37,7 +39,11 @@ import org.apache.iceberg.util.SnapshotUtil;
  * <pre>
  * Judge [--digest] [--snapshot ID] metadata FILE...
  * Judge [--digest] [--snapshot ID] jdbc FILE-OF-SQLITE CATALOG NAMESPACE.TABLE...
+ * Judge --serve
  * </pre>
+ *
+ * The last answers requests from standard input, a line of arguments with tabs between them each;
+ * an answer ends with a zero byte and, where it failed, the reason, on a line of their own.
  */
 public final class Judge {
   private static final DateTimeFormatter TIMESTAMP =
@@ -45,7 +51,31 @@ public final class Judge {
   private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("HH:mm:ss.SSSSSS");
 
   public static void main(String[] arguments) throws Exception {
-    Deque<String> left = new ArrayDeque<>(Arrays.asList(arguments));
+    try (OutputStream out = new BufferedOutputStream(System.out)) {
+      if (arguments.length == 1 && arguments[0].equals("--serve")) {
+        serve(out);
+      } else {
+        answer(new ArrayDeque<>(Arrays.asList(arguments)), out);
+      }
+    }
+  }
+
+  private static void serve(OutputStream out) throws Exception {
+    BufferedReader in =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    for (String line = in.readLine(); line != null; line = in.readLine()) {
+      String end = "\0\n"; /* no row has a zero byte */
+      try {
+        answer(new ArrayDeque<>(Arrays.asList(line.split("\t"))), out);
+      } catch (Exception e) {
+        end = "\0" + e.toString().replace('\n', ' ') + "\n";
+      }
+      out.write(end.getBytes(StandardCharsets.UTF_8));
+      out.flush();
+    }
+  }
+
+  private static void answer(Deque<String> left, OutputStream out) throws Exception {
     boolean digest = false;
     Long snapshot = null;
     while (left.peek().startsWith("--")) {
@@ -55,8 +85,8 @@ public final class Judge {
         snapshot = Long.valueOf(left.pop());
       }
     }
-    try (OutputStream out = new BufferedOutputStream(System.out)) {
-      for (Table table : tables(left)) {
+    try (JdbcCatalog catalog = new JdbcCatalog()) {
+      for (Table table : tables(catalog, left)) {
         List<byte[]> rows = rows(table, snapshot);
         if (digest) {
           out.write((digest(rows) + "\n").getBytes(StandardCharsets.US_ASCII));
@@ -71,7 +101,7 @@ public final class Judge {
     }
   }
 
-  private static List<Table> tables(Deque<String> arguments) {
+  private static List<Table> tables(JdbcCatalog catalog, Deque<String> arguments) {
     String kind = arguments.pop();
     List<Table> tables = new ArrayList<>();
     if (kind.equals("metadata")) {
@@ -80,7 +110,6 @@ public final class Judge {
         tables.add(new BaseTable(new StaticTableOperations(file, files), file));
       }
     } else if (kind.equals("jdbc")) {
-      JdbcCatalog catalog = new JdbcCatalog();
       catalog.setConf(new Configuration());
       Map<String, String> properties =
           Map.of(
