@@ -45,6 +45,11 @@ bool catalog_request(
 	       fail(catalog, "writing a request to", err);
 }
 
+bool catalog_lock(struct catalog *catalog, struct error *err)
+{
+	return catalog->ops->lock(catalog, err) || fail(catalog, "locking", err);
+}
+
 void catalog_close(struct catalog *catalog)
 {
 	if (catalog != NULL)

@@ -147,6 +147,12 @@ struct catalog_ops {
 	bool (*request)(
 		struct catalog *catalog, const char *kind, const char *argument, struct error *err);
 
+	/*
+	 * Where several machines reach the catalog: the lake's lock among them, until close().
+	 * SETUP when somebody else holds it, who is named.  I2 holds without it.
+	 */
+	bool (*lock)(struct catalog *catalog, struct error *err);
+
 	void (*close)(struct catalog *catalog);
 };
 
@@ -163,6 +169,7 @@ bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, s
 	struct removal **out, size_t *count, struct error *err) MUST_CHECK;
 bool catalog_request(struct catalog *catalog, const char *kind, const char *argument,
 	struct error *err) MUST_CHECK;
+bool catalog_lock(struct catalog *catalog, struct error *err) MUST_CHECK;
 void catalog_close(struct catalog *catalog);
 
 /* With copies of its texts. */

@@ -75,6 +75,11 @@ static bool faulty_request(struct catalog *catalog, const char *kind_of_request,
 	return kind == ERROR_NONE ? ok : fail(kind, "request", err);
 }
 
+static bool faulty_lock(struct catalog *catalog, struct error *err)
+{
+	return catalog_lock(((struct faulty_catalog *)catalog)->inner, err);
+}
+
 static void faulty_close(struct catalog *catalog)
 {
 	struct faulty_catalog *faulty = (struct faulty_catalog *)catalog;
@@ -91,6 +96,7 @@ struct catalog *catalog_faulty_open(struct catalog *inner, strike_function *stri
 		.commit = faulty_commit,
 		.removals = faulty_removals,
 		.request = faulty_request,
+		.lock = faulty_lock,
 		.close = faulty_close,
 	};
 	struct faulty_catalog *faulty = memory_allocate(1, sizeof *faulty);

@@ -66,6 +66,12 @@ static bool memory_request(
 	return unlock_inner(catalog, catalog_request(inner, kind, argument, err));
 }
 
+static bool memory_lock(struct catalog *catalog, struct error *err)
+{
+	struct catalog *inner = lock_inner(catalog);
+	return unlock_inner(catalog, catalog_lock(inner, err));
+}
+
 static void memory_close(struct catalog *catalog)
 {
 	struct shared_catalog *shared = ((struct memory_catalog *)catalog)->shared;
@@ -89,6 +95,7 @@ static struct catalog *handle_new(struct shared_catalog *shared)
 		.commit = memory_commit,
 		.removals = memory_removals,
 		.request = memory_request,
+		.lock = memory_lock,
 		.close = memory_close,
 	};
 	struct memory_catalog *memory = memory_allocate(1, sizeof *memory);

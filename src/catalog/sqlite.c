@@ -1,367 +1,279 @@
-#include "catalog/sqlite_internal.h"
+/*
+ * The SQL catalog in a SQLite file.
+ */
+#include "catalog/sql_internal.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 
-/* --- loading -------------------------------------------------------------------------------- */
+struct sqlite_catalog {
+	struct sql_catalog sql;
+	sqlite3 *db;
+	bool is_unsure; /* a commit ended without an answer: see sqlite_fence() */
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	sqlite3_stmt *row; /* of the query that was started last */
+};
 
-static struct lake lake_of(sqlite3_stmt *row, struct arena *arena)
+static struct sqlite_catalog *sqlite_catalog_of(struct sql_catalog *sql)
 {
-	return (struct lake){
-		.id = sqlite_text(row, 0, arena),
-		.slot_name = sqlite_text(row, 1, arena),
-		.publication_name = sqlite_text(row, 2, arena),
-		.append_publication_name = sqlite_text(row, 3, arena),
-		.system_identifier = sqlite_text(row, 4, arena),
-		.timeline = sqlite3_column_int64(row, 5),
-		.phase = (enum lake_phase)sqlite3_column_int(row, 6),
-		.commit_number = (uint64_t)sqlite3_column_int64(row, 7),
-		.commit_id = sqlite_text(row, 8, arena),
-		.position = (lsn_t)sqlite3_column_int64(row, 9),
-		.position_at = sqlite3_column_int64(row, 10),
-		.timestamp_ms = sqlite3_column_int64(row, 11),
-		.log_position = (uint64_t)sqlite3_column_int64(row, 12),
-		.log_id = sqlite_text(row, 13, arena),
-		.last_commit_lsn = (lsn_t)sqlite3_column_int64(row, 14),
-		.last_commit_xid = (uint32_t)sqlite3_column_int64(row, 15),
-		.last_commit_at = sqlite3_column_int64(row, 16),
-	};
+	return (struct sqlite_catalog *)sql;
 }
 
-static bool load_lake(
-	struct sqlite_catalog *catalog, struct arena *arena, struct lake *out, struct error *err)
-{
-	sqlite3_stmt *row = sqlite_start(catalog, SQL_LOAD_LAKE, NO_PARAMETERS, err);
-	bool found;
-	if (row == NULL || !sqlite_next(catalog, row, &found, err))
-		return false;
-	if (!found)
-		return error_set(err, ERROR_MISSING,
-			"the catalog \"%s\" has no lake of the name "
-			"\"%s\" yet",
-			catalog->path, catalog->name);
-	*out = lake_of(row, arena);
-	sqlite3_reset(row);
-	return true;
-}
+/* --- errors --------------------------------------------------------------------------------- */
 
-/* Room for one item more in a list that grows in an arena. */
-static void *grow(struct arena *arena, void *items, size_t count, size_t item_size)
+static enum error_kind kind_of(int code)
 {
-	if (count & (count - 1)) /* capacities are the powers of two */
-		return items;
-	void *larger = arena_alloc(arena, count ? 2 * count : 1, item_size);
-	if (count > 0)
-		memcpy(larger, items, count * item_size);
-	return larger;
-}
-
-static struct catalog_table table_of(sqlite3_stmt *row, struct arena *arena)
-{
-	return (struct catalog_table){
-		.namespace_name = sqlite_text(row, 0, arena),
-		.name = sqlite_text(row, 1, arena),
-		.metadata_location = sqlite_text(row, 2, arena),
-		.state = (enum table_state)sqlite3_column_int(row, 3),
-		.reason = sqlite_text(row, 4, arena),
-		.definition = sqlite_text(row, 5, arena),
-		.position = (lsn_t)sqlite3_column_int64(row, 6),
-		.log_position = (uint64_t)sqlite3_column_int64(row, 7),
-	};
-}
-
-static bool load_tables(struct sqlite_catalog *catalog, struct arena *arena,
-	struct catalog_view *out, struct error *err)
-{
-	sqlite3_stmt *row = sqlite_start(catalog, SQL_LOAD_TABLES, NO_PARAMETERS, err);
-	for (bool found = true; row != NULL;) {
-		if (!sqlite_next(catalog, row, &found, err))
-			return false;
-		if (!found)
-			return true;
-		out->tables = grow(arena, out->tables, out->table_count, sizeof *out->tables);
-		out->tables[out->table_count++] = table_of(row, arena);
+	switch (code & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return ERROR_BUSY;
+	case SQLITE_FULL:
+		return ERROR_LIMIT;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_ERROR: /* a table or column is not there */
+	case SQLITE_MISMATCH:
+	case SQLITE_CONSTRAINT:
+		return ERROR_CORRUPT;
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_AUTH:
+		return ERROR_SETUP;
+	default:
+		return ERROR_LOST;
 	}
-	return false;
 }
 
-static bool load_commits(struct sqlite_catalog *catalog, struct arena *arena,
-	struct catalog_view *out, struct error *err)
+static const char *hint_of(enum error_kind kind)
 {
-	sqlite3_stmt *row = sqlite_start(catalog, SQL_LOAD_COMMITS, NO_PARAMETERS, err);
-	for (bool found = true; row != NULL;) {
-		if (!sqlite_next(catalog, row, &found, err))
-			return false;
-		if (!found)
-			return true;
-		out->commits = grow(arena, out->commits, out->commit_count, sizeof *out->commits);
-		out->commits[out->commit_count++] = (struct lake_commit){
-			.commit_number = (uint64_t)sqlite3_column_int64(row, 0),
-			.position = (lsn_t)sqlite3_column_int64(row, 1),
-			.timestamp_ms = sqlite3_column_int64(row, 2),
-		};
+	switch (kind) {
+	case ERROR_LIMIT:
+		return "Free space where the catalog lies (lake.catalog).";
+	case ERROR_CORRUPT:
+		return "Check that lake.catalog names walberg's own file; bring a damaged one "
+		       "back from a backup.";
+	case ERROR_SETUP:
+		return "Give the user that runs walberg permission to read and write the catalog "
+		       "and its directory (lake.catalog).";
+	default:
+		return "";
 	}
-	return false;
 }
 
-static bool load_requests(struct sqlite_catalog *catalog, struct arena *arena,
-	struct catalog_view *out, struct error *err)
+/* The kind that SQLite's last error on this connection is, with its text and a hint. */
+static bool sqlite_fail(struct sqlite_catalog *catalog, int code, struct error *err)
 {
-	sqlite3_stmt *row = sqlite_start(catalog, SQL_LOAD_REQUESTS, NO_PARAMETERS, err);
-	for (bool found = true; row != NULL;) {
-		if (!sqlite_next(catalog, row, &found, err))
-			return false;
-		if (!found)
-			return true;
-		out->requests =
-			grow(arena, out->requests, out->request_count, sizeof *out->requests);
-		out->requests[out->request_count++] = (struct catalog_request){
-			.id = sqlite3_column_int64(row, 0),
-			.kind = sqlite_text(row, 1, arena),
-			.argument = sqlite_text(row, 2, arena),
-		};
+	const char *text = catalog->db != NULL ? sqlite3_errmsg(catalog->db) : sqlite3_errstr(code);
+	const enum error_kind kind = kind_of(code);
+	error_set(err, kind, "SQLite says of \"%s\": %s", catalog->sql.place, text);
+	return error_hint(err, "%s", hint_of(kind));
+}
+
+/* --- statements ----------------------------------------------------------------------------- */
+
+static sqlite3_stmt *prepared(
+	struct sqlite_catalog *catalog, enum statement which, struct error *err)
+{
+	sqlite3_stmt **statement = &catalog->statements[which];
+	if (*statement != NULL)
+		return *statement;
+	const int code = sqlite3_prepare_v3(catalog->db, sql_statement_text(&catalog->sql, which),
+		-1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	if (code != SQLITE_OK)
+		sqlite_fail(catalog, code, err);
+	return *statement;
+}
+
+static int bind(sqlite3_stmt *statement, int index, struct parameter parameter)
+{
+	if (parameter.text != NULL)
+		return sqlite3_bind_text(statement, index, parameter.text, -1, SQLITE_STATIC);
+	return sqlite3_bind_int64(statement, index, parameter.number);
+}
+
+static bool sqlite_start(struct sql_catalog *sql, enum statement which,
+	const struct parameter *parameters, size_t count, struct error *err)
+{
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	sqlite3_stmt *statement = prepared(catalog, which, err);
+	if (statement == NULL)
+		return false;
+	int code = SQLITE_OK;
+	if (sqlite3_bind_parameter_count(statement) > 0) {
+		assert((size_t)sqlite3_bind_parameter_count(statement) == count + 1);
+		code = bind(statement, 1, (struct parameter)TEXT(sql->name));
 	}
-	return false;
+	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+		code = bind(statement, (int)i + 2, parameters[i]);
+	catalog->row = statement;
+	return code == SQLITE_OK || sqlite_fail(catalog, code, err);
 }
 
-static bool sqlite_load(
-	struct catalog *base, struct arena *arena, struct catalog_view *out, struct error *err)
+static bool sqlite_next(struct sql_catalog *sql, bool *found, struct error *err)
 {
-	struct sqlite_catalog *catalog = (struct sqlite_catalog *)base;
-	if (!catalog->has_tables)
-		return error_set(
-			err, ERROR_MISSING, "the catalog \"%s\" has no lake yet", catalog->path);
-	if (!sqlite_fence(catalog, err))
-		return false;
-	const bool ok = sqlite_run(catalog, SQL_BEGIN, NO_PARAMETERS, NULL, err) &&
-			load_lake(catalog, arena, &out->lake, err) &&
-			load_tables(catalog, arena, out, err) &&
-			load_commits(catalog, arena, out, err) &&
-			load_requests(catalog, arena, out, err);
-	sqlite_rollback(catalog);
-	return ok;
-}
-
-static bool load_removals(struct sqlite_catalog *catalog, micros_t now, size_t count_max,
-	struct arena *arena, struct removal **out, size_t *count, struct error *err)
-{
-	sqlite3_stmt *row = sqlite_start(
-		catalog, SQL_LOAD_REMOVALS, PARAMETERS(NUMBER(now), NUMBER(count_max)), err);
-	for (bool found = true; row != NULL;) {
-		if (!sqlite_next(catalog, row, &found, err))
-			return false;
-		if (!found)
-			return true;
-		*out = grow(arena, *out, *count, sizeof **out);
-		(*out)[(*count)++] = (struct removal){
-			.path = sqlite_text(row, 0, arena),
-			.not_before = sqlite3_column_int64(row, 1),
-		};
-	}
-	return false;
-}
-
-static bool sqlite_removals(struct catalog *base, micros_t now, size_t count_max,
-	struct arena *arena, struct removal **out, size_t *count, struct error *err)
-{
-	struct sqlite_catalog *catalog = (struct sqlite_catalog *)base;
-	const bool ok = !catalog->has_tables ||
-			load_removals(catalog, now, count_max, arena, out, count, err);
-	sqlite_rollback(catalog);
-	return ok;
-}
-
-/* --- changing ------------------------------------------------------------------------------- */
-
-#define LAKE_PARAMETERS(lake)                                                                      \
-	PARAMETERS(TEXT((lake)->id), TEXT((lake)->slot_name), TEXT((lake)->publication_name),      \
-		TEXT((lake)->append_publication_name), TEXT((lake)->system_identifier),            \
-		NUMBER((lake)->timeline), NUMBER((lake)->phase), NUMBER((lake)->commit_number),    \
-		TEXT((lake)->commit_id), NUMBER((lake)->position), NUMBER((lake)->position_at),    \
-		NUMBER((lake)->timestamp_ms), NUMBER((lake)->log_position), TEXT((lake)->log_id),  \
-		NUMBER((lake)->last_commit_lsn), NUMBER((lake)->last_commit_xid),                  \
-		NUMBER((lake)->last_commit_at))
-
-static bool insert_lake(struct sqlite_catalog *catalog, const struct lake *lake, struct error *err)
-{
-	int changes;
-	if (!sqlite_run(catalog, SQL_INSERT_LAKE, LAKE_PARAMETERS(lake), &changes, err))
-		return false;
-	return changes == 1 || error_set(err, ERROR_CONFLICT,
-				       "the catalog \"%s\" has a lake of the name \"%s\" "
-				       "already",
-				       catalog->path, catalog->name);
-}
-
-/* I2: only on top of the commit that the maker loaded. */
-static bool update_lake(
-	struct sqlite_catalog *catalog, const struct catalog_commit *commit, struct error *err)
-{
-	int changes;
-	if (!sqlite_run(catalog, SQL_UPDATE_LAKE, LAKE_PARAMETERS(commit->lake), &changes, err))
-		return false;
-	return changes == 1 ||
-	       error_set(err, ERROR_CONFLICT, "the lake is no longer at commit %llu",
-		       (unsigned long long)commit->base_commit_number);
-}
-
-/* How the table's pointer moves: what statement does it, and how many rows it must meet. */
-static bool swap_pointer(struct sqlite_catalog *catalog, const struct table_change *change,
-	bool *is_swapped, struct error *err)
-{
-	const struct catalog_table *table = change->table;
-	const char *new_location = table->metadata_location;
-	const char *base_location = change->base_location;
-	const struct parameter space = TEXT(table->namespace_name), name = TEXT(table->name);
-	int changes = 0;
-	bool ok;
-	*is_swapped = true;
-	if (new_location[0] == '\0' && base_location[0] == '\0')
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	const int code = sqlite3_step(catalog->row);
+	*found = code == SQLITE_ROW;
+	if (*found)
 		return true;
-	if (base_location[0] == '\0')
-		ok = sqlite_run(catalog, SQL_INSERT_POINTER,
-			PARAMETERS(space, name, TEXT(new_location)), &changes, err);
-	else if (new_location[0] == '\0')
-		ok = sqlite_run(catalog, SQL_DELETE_POINTER,
-			PARAMETERS(space, name, TEXT(base_location)), &changes, err);
-	else if (strcmp(new_location, base_location) == 0)
-		ok = sqlite_run(catalog, SQL_CHECK_POINTER,
-			PARAMETERS(space, name, TEXT(base_location)), &changes, err);
-	else
-		ok = sqlite_run(catalog, SQL_UPDATE_POINTER,
-			PARAMETERS(space, name, TEXT(new_location), TEXT(base_location)), &changes,
-			err);
-	*is_swapped = changes == 1;
-	return ok;
+	if (code != SQLITE_DONE)
+		sqlite_fail(catalog, code, err);
+	sqlite3_reset(catalog->row);
+	return code == SQLITE_DONE;
 }
 
-static bool put_table(
-	struct sqlite_catalog *catalog, const struct catalog_table *table, struct error *err)
+static int64_t sqlite_number(struct sql_catalog *sql, int column)
 {
-	if (table->state == TABLE_FORGOTTEN)
-		return sqlite_run(catalog, SQL_DELETE_TABLE,
-			PARAMETERS(TEXT(table->namespace_name), TEXT(table->name)), NULL, err);
-	if (table->metadata_location[0] != '\0' &&
-		!sqlite_run(catalog, SQL_INSERT_NAMESPACE, PARAMETERS(TEXT(table->namespace_name)),
-			NULL, err))
+	return sqlite3_column_int64(sqlite_catalog_of(sql)->row, column);
+}
+
+static const char *sqlite_text(struct sql_catalog *sql, int column, struct arena *arena)
+{
+	sqlite3_stmt *row = sqlite_catalog_of(sql)->row;
+	const void *text = sqlite3_column_text(row, column);
+	const int size = sqlite3_column_bytes(row, column);
+	return arena_copy_text(arena, bytes_of(text, text != NULL ? (size_t)size : 0));
+}
+
+/* To its end, whether it has rows or not. */
+static bool run_one(struct sqlite_catalog *catalog, enum statement which,
+	const struct parameter *parameters, size_t count, struct error *err)
+{
+	bool found = true;
+	if (!sqlite_start(&catalog->sql, which, parameters, count, err))
 		return false;
-	return sqlite_run(catalog, SQL_PUT_TABLE,
-		PARAMETERS(TEXT(table->namespace_name), TEXT(table->name), NUMBER(table->state),
-			TEXT(table->reason), TEXT(table->definition), NUMBER(table->position),
-			NUMBER(table->log_position)),
-		NULL, err);
+	while (found)
+		if (!sqlite_next(&catalog->sql, &found, err))
+			return false;
+	return true;
 }
 
-static bool put_changes(struct sqlite_catalog *catalog, const struct catalog_commit *commit,
-	size_t *table_conflict, struct error *err)
+static bool sqlite_run(struct sql_catalog *sql, const struct sql_step *steps, size_t count,
+	size_t *refused, struct error *err)
 {
-	for (size_t i = 0; i < commit->change_count; i++) {
-		const struct table_change *change = &commit->changes[i];
-		bool is_swapped;
-		if (!swap_pointer(catalog, change, &is_swapped, err))
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	for (size_t i = 0; i < count; i++) {
+		if (!run_one(catalog, steps[i].which, steps[i].parameters, steps[i].count, err))
 			return false;
-		if (!is_swapped) {
-			*table_conflict = i;
-			return error_set(err, ERROR_CONFLICT,
-				"table \"%s.%s\" was committed to by another writer",
-				change->table->namespace_name, change->table->name);
+		if (steps[i].is_conditional && sqlite3_changes(catalog->db) != 1) {
+			*refused = i;
+			return true;
 		}
-		if (!put_table(catalog, change->table, err))
-			return false;
 	}
 	return true;
 }
 
-static bool put_history(
-	struct sqlite_catalog *catalog, const struct catalog_commit *commit, struct error *err)
+static bool sqlite_execute(struct sql_catalog *sql, const char *text, struct error *err)
 {
-	const struct lake *lake = commit->lake;
-	if (commit->makes_version &&
-		!sqlite_run(catalog, SQL_INSERT_COMMIT,
-			PARAMETERS(NUMBER(lake->commit_number), NUMBER(lake->position),
-				NUMBER(lake->timestamp_ms)),
-			NULL, err))
-		return false;
-	return commit->forget_before_ms == 0 ||
-	       sqlite_run(catalog, SQL_DELETE_COMMITS, PARAMETERS(NUMBER(commit->forget_before_ms)),
-		       NULL, err);
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	const int code = sqlite3_exec(catalog->db, text, NULL, NULL, NULL);
+	return code == SQLITE_OK || sqlite_fail(catalog, code, err);
 }
 
-static bool put_lists(
-	struct sqlite_catalog *catalog, const struct catalog_commit *commit, struct error *err)
+/* --- transactions --------------------------------------------------------------------------- */
+
+static void sqlite_rollback(struct sql_catalog *sql)
 {
-	bool ok = true;
-	for (size_t i = 0; ok && i < commit->removed_count; i++)
-		ok = sqlite_run(catalog, SQL_DELETE_REMOVAL, PARAMETERS(TEXT(commit->removed[i])),
-			NULL, err);
-	for (size_t i = 0; ok && i < commit->removal_count; i++)
-		ok = sqlite_run(catalog, SQL_PUT_REMOVAL,
-			PARAMETERS(TEXT(commit->removals[i].path),
-				NUMBER(commit->removals[i].not_before)),
-			NULL, err);
-	for (size_t i = 0; ok && i < commit->done_count; i++)
-		ok = sqlite_run(catalog, SQL_DELETE_REQUEST, PARAMETERS(NUMBER(commit->done[i])),
-			NULL, err);
-	return ok;
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	for (size_t i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_reset(catalog->statements[i]);
+	if (catalog->db != NULL && !sqlite3_get_autocommit(catalog->db))
+		sqlite3_exec(catalog->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-/* Ends the transaction that a change began. */
-static bool end_write(struct sqlite_catalog *catalog, bool ok, struct error *err)
+static bool sqlite_commit(struct sql_catalog *sql, struct error *err)
 {
-	if (ok)
-		return sqlite_commit(catalog, err);
-	sqlite_rollback(catalog);
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	if (run_one(catalog, SQL_COMMIT, NO_PARAMETERS, err))
+		return true;
+	sqlite_rollback(sql);
+	if (err->kind == ERROR_BUSY || err->kind == ERROR_LIMIT)
+		return false; /* the last frame, which makes the commit, was not written */
+	err->kind = ERROR_UNCERTAIN;
+	err->hint[0] = '\0';
+	catalog->is_unsure = true;
 	return false;
 }
 
-static bool sqlite_commit_all(struct catalog *base, const struct catalog_commit *commit,
-	size_t *table_conflict, struct error *err)
+/*
+ * I4: after a commit without an answer, make final what will be shown.  When the sync of a commit
+ * fails, SQLite shows the state before it, but its frames stand in the write-ahead log, and a
+ * crash could still bring them to life: a commit of nothing writes over them.  When a process died
+ * before the sync, the next one shows the commit, and a crash could take it away: a commit of
+ * nothing behind it makes it durable.  (It counts up: SQLite does not write what has not changed.)
+ */
+static bool sqlite_fence(struct sqlite_catalog *catalog, struct error *err)
 {
-	struct sqlite_catalog *catalog = (struct sqlite_catalog *)base;
-	if (!sqlite_begin_write(catalog, err))
+	if (!catalog->is_unsure || !catalog->sql.has_tables)
+		return true;
+	const bool ok = run_one(catalog, SQL_BEGIN_WRITE, NO_PARAMETERS, err) &&
+			run_one(catalog, SQL_FENCE, NO_PARAMETERS, err);
+	if (!ok) {
+		sqlite_rollback(&catalog->sql);
 		return false;
-	const bool ok = update_lake(catalog, commit, err) &&
-			put_changes(catalog, commit, table_conflict, err) &&
-			put_history(catalog, commit, err) && put_lists(catalog, commit, err);
-	return end_write(catalog, ok, err);
+	}
+	if (!sqlite_commit(&catalog->sql, err))
+		return false;
+	catalog->is_unsure = false;
+	return true;
 }
 
-static bool sqlite_create(struct catalog *base, const struct lake *lake, struct error *err)
+static bool sqlite_begin(struct sql_catalog *sql, struct error *err)
 {
-	struct sqlite_catalog *catalog = (struct sqlite_catalog *)base;
-	if (!sqlite_begin_write(catalog, err))
-		return false;
-	return end_write(catalog, insert_lake(catalog, lake, err), err);
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	return sqlite_fence(catalog, err) && run_one(catalog, SQL_BEGIN, NO_PARAMETERS, err);
 }
 
-static bool sqlite_request(
-	struct catalog *base, const char *kind, const char *argument, struct error *err)
+static bool sqlite_begin_write(struct sql_catalog *sql, struct error *err)
 {
-	struct sqlite_catalog *catalog = (struct sqlite_catalog *)base;
-	if (!sqlite_begin_write(catalog, err))
-		return false;
-	const bool ok = sqlite_run(
-		catalog, SQL_INSERT_REQUEST, PARAMETERS(TEXT(kind), TEXT(argument)), NULL, err);
-	return end_write(catalog, ok, err);
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
+	return sqlite_fence(catalog, err) && run_one(catalog, SQL_BEGIN_WRITE, NO_PARAMETERS, err);
 }
 
-static void sqlite_close(struct catalog *base)
+/* --- life ----------------------------------------------------------------------------------- */
+
+static void sqlite_close(struct sql_catalog *sql)
 {
-	struct sqlite_catalog *catalog = (struct sqlite_catalog *)base;
+	struct sqlite_catalog *catalog = sqlite_catalog_of(sql);
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(catalog->statements[i]);
 	sqlite3_close(catalog->db);
-	free(catalog->path);
-	free(catalog->name);
+	sql_catalog_deinit(sql);
 	free(catalog);
 }
 
-/* --- opening -------------------------------------------------------------------------------- */
-
-static char *text_copy(const char *text)
+/* WAL with FULL: a commit is one fsync, of the log alone, and readers never wait for a writer. */
+static bool set_up_connection(struct sqlite_catalog *catalog, struct error *err)
 {
-	const size_t size = strlen(text) + 1;
-	return memcpy(memory_allocate(size, 1), text, size);
+	struct sql_catalog *sql = &catalog->sql;
+	if (!sqlite_execute(sql, "PRAGMA temp_store = MEMORY", err))
+		return false;
+	if (sql->is_read_only)
+		return true;
+	sqlite3_stmt *statement;
+	int code =
+		sqlite3_prepare_v2(catalog->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+	if (code != SQLITE_OK)
+		return sqlite_fail(catalog, code, err);
+	code = sqlite3_step(statement);
+	const char *mode =
+		code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : "";
+	const bool is_safe = strcmp(mode, "wal") == 0 || strcmp(mode, "memory") == 0;
+	while (code == SQLITE_ROW)
+		code = sqlite3_step(statement); /* the mode is changed by the last step */
+	const bool ok = code == SQLITE_DONE || sqlite_fail(catalog, code, err);
+	sqlite3_finalize(statement);
+	if (!ok)
+		return false;
+	if (!is_safe) {
+		error_set(err, ERROR_SETUP, "the catalog \"%s\" cannot use a write-ahead log",
+			sql->place);
+		return error_hint(err, "Put lake.catalog on a local disk.");
+	}
+	return sqlite_execute(sql, "PRAGMA synchronous = FULL", err);
 }
 
 static bool open_database(
@@ -391,26 +303,41 @@ static bool open_database(
 bool catalog_sqlite_open(
 	const struct sqlite_options *options, struct catalog **out, struct error *err)
 {
-	static const struct catalog_ops OPS = {
-		.scheme = "sqlite",
-		.load = sqlite_load,
-		.create = sqlite_create,
-		.commit = sqlite_commit_all,
-		.removals = sqlite_removals,
-		.request = sqlite_request,
+	static const char *const TEXTS[STATEMENT_COUNT] = {
+		[SQL_BEGIN] = "BEGIN",
+		[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+		[SQL_FIND_TABLES] = "SELECT 1 FROM sqlite_master WHERE name = 'walberg_format'",
+		[SQL_FIND_TYPE_COLUMN] = "SELECT 1 FROM pragma_table_info('iceberg_tables') "
+					 "WHERE name = 'iceberg_type'",
+	};
+	static const struct sql_driver DRIVER = {
+		.texts = TEXTS,
+		.words = { "TEXT", "INTEGER", "INTEGER PRIMARY KEY AUTOINCREMENT",
+			"WITHOUT ROWID" },
+		.begin = sqlite_begin,
+		.begin_write = sqlite_begin_write,
+		.commit = sqlite_commit,
+		.rollback = sqlite_rollback,
+		.start = sqlite_start,
+		.next = sqlite_next,
+		.number = sqlite_number,
+		.text = sqlite_text,
+		.run = sqlite_run,
+		.execute = sqlite_execute,
 		.close = sqlite_close,
 	};
+	static const struct catalog_ops OPS = SQL_CATALOG_OPS("sqlite");
 	*out = NULL;
 	struct sqlite_catalog *catalog = memory_allocate(1, sizeof *catalog);
-	catalog->base.ops = &OPS;
-	catalog->path = text_copy(options->path);
-	catalog->name = text_copy(options->catalog_name);
-	catalog->is_read_only = options->is_read_only;
+	struct sql_catalog *sql = &catalog->sql;
+	sql_catalog_init(
+		sql, &OPS, &DRIVER, options->path, options->catalog_name, options->is_read_only);
 	catalog->is_unsure = !options->is_read_only; /* who had it open before may have died */
-	if (!open_database(catalog, options, err) || !sqlite_prepare_schema(catalog, err)) {
-		sqlite_close(&catalog->base);
+	if (!open_database(catalog, options, err) || !set_up_connection(catalog, err) ||
+		!sql_prepare_schema(sql, err)) {
+		sqlite_close(sql);
 		return error_context(err, "opening the catalog \"%s\"", options->path);
 	}
-	*out = &catalog->base;
+	*out = &sql->base;
 	return true;
 }
