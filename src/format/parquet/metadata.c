@@ -107,6 +107,8 @@ static const struct thrift_field COLUMN_METADATA_FIELDS[] = {
 	NESTED(column_metadata, COLUMN_STATISTICS, RECORD, statistics, STATISTICS_RECORD),
 	NESTED(column_metadata, COLUMN_ENCODING_STATS, LIST_RECORDS, encoding_stats,
 		PAGE_ENCODING_STATS_RECORD),
+	SCALAR(column_metadata, COLUMN_BLOOM_FILTER_OFFSET, I64, bloom_filter_offset),
+	SCALAR(column_metadata, COLUMN_BLOOM_FILTER_LENGTH, I32, bloom_filter_length),
 };
 static const struct thrift_record COLUMN_METADATA_RECORD =
 	RECORD(column_metadata, "ColumnMetaData", 15,
@@ -119,6 +121,10 @@ static const struct thrift_field COLUMN_CHUNK_FIELDS[] = {
 	SCALAR(column_chunk, CHUNK_FILE_PATH, BINARY, file_path),
 	SCALAR(column_chunk, CHUNK_FILE_OFFSET, I64, file_offset),
 	NESTED(column_chunk, CHUNK_METADATA, RECORD, metadata, COLUMN_METADATA_RECORD),
+	SCALAR(column_chunk, CHUNK_OFFSET_INDEX_OFFSET, I64, offset_index_offset),
+	SCALAR(column_chunk, CHUNK_OFFSET_INDEX_LENGTH, I32, offset_index_length),
+	SCALAR(column_chunk, CHUNK_COLUMN_INDEX_OFFSET, I64, column_index_offset),
+	SCALAR(column_chunk, CHUNK_COLUMN_INDEX_LENGTH, I32, column_index_length),
 };
 static const struct thrift_record COLUMN_CHUNK_RECORD =
 	RECORD(column_chunk, "ColumnChunk", 17, THRIFT_BIT(CHUNK_METADATA), COLUMN_CHUNK_FIELDS);

@@ -169,6 +169,8 @@ enum {
 	COLUMN_DICTIONARY_PAGE_OFFSET = 11,
 	COLUMN_STATISTICS = 12,
 	COLUMN_ENCODING_STATS = 13,
+	COLUMN_BLOOM_FILTER_OFFSET = 14,
+	COLUMN_BLOOM_FILTER_LENGTH = 15,
 };
 
 struct column_metadata {
@@ -180,12 +182,18 @@ struct column_metadata {
 	int64_t data_page_offset, dictionary_page_offset;
 	struct statistics statistics;
 	struct thrift_list encoding_stats; /* struct page_encoding_stats */
+	int64_t bloom_filter_offset;
+	int32_t bloom_filter_length;
 };
 
 enum {
 	CHUNK_FILE_PATH = 1,
 	CHUNK_FILE_OFFSET = 2,
 	CHUNK_METADATA = 3,
+	CHUNK_OFFSET_INDEX_OFFSET = 4,
+	CHUNK_OFFSET_INDEX_LENGTH = 5,
+	CHUNK_COLUMN_INDEX_OFFSET = 6,
+	CHUNK_COLUMN_INDEX_LENGTH = 7,
 };
 
 struct column_chunk {
@@ -193,6 +201,8 @@ struct column_chunk {
 	struct bytes file_path;
 	int64_t file_offset;
 	struct column_metadata metadata;
+	int64_t offset_index_offset, column_index_offset;
+	int32_t offset_index_length, column_index_length;
 };
 
 struct row_group {

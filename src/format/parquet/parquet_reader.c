@@ -1,13 +1,11 @@
 #include "format/parquet/decoder_internal.h"
+#include "format/parquet/footer_internal.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum {
-	FOOTER_BYTES_MAX = 32 << 20,
-	FOOTER_MEMORY_FACTOR = 16,
-	FOOTER_MEMORY_MIN = 1 << 20,
 	PAGE_BYTES_MAX = PARQUET_VALUE_BYTES_MAX + (1 << 20),
 	READ_AHEAD_BYTES = 256 << 10,
 };
@@ -26,7 +24,6 @@ struct parquet_reader {
 	struct parquet_reader_options options; /* no zeros */
 	struct arena arena;                    /* of the reader: footer and columns */
 	ZSTD_DCtx *zstd;
-	struct bytes footer;
 	struct file_metadata metadata;
 	size_t leaf_count;
 	struct found_column *columns;
@@ -67,46 +64,10 @@ static struct parquet_reader_options with_defaults(const struct parquet_reader_o
 	return options;
 }
 
-static bool read_tail(struct parquet_reader *reader, size_t *footer_size, struct error *err)
-{
-	uint64_t size = reader->source.size;
-	uint8_t tail[PARQUET_TAIL_SIZE];
-	if (size < PARQUET_MAGIC_SIZE + PARQUET_TAIL_SIZE)
-		return corrupt(err, "it is too short");
-	if (!reader->source.read_at(
-		    reader->source.context, size - sizeof tail, tail, sizeof tail, err))
-		return false;
-	if (memcmp(tail + 4, "PARE", PARQUET_MAGIC_SIZE) == 0)
-		return error_set(err, ERROR_UNSUPPORTED, "the Parquet file is encrypted");
-	if (memcmp(tail + 4, PARQUET_MAGIC, PARQUET_MAGIC_SIZE) != 0)
-		return corrupt(err, "it does not end as a Parquet file does");
-	uint32_t stated;
-	memcpy(&stated, tail, sizeof stated);
-	if (stated > size - PARQUET_MAGIC_SIZE - PARQUET_TAIL_SIZE)
-		return corrupt(err, "its footer is larger than the file");
-	if (stated > reader->options.footer_bytes_max)
-		return error_set(err, ERROR_LIMIT,
-			"the footer of the Parquet file takes %u bytes, more than %zu", stated,
-			reader->options.footer_bytes_max);
-	*footer_size = stated;
-	return true;
-}
-
 static bool read_footer(struct parquet_reader *reader, struct error *err)
 {
-	size_t size = 0;
-	if (!read_tail(reader, &size, err))
-		return false;
-	uint8_t *footer = arena_alloc(&reader->arena, size, 1);
-	if (!reader->source.read_at(reader->source.context,
-		    reader->source.size - PARQUET_TAIL_SIZE - size, footer, size, err))
-		return false;
-	reader->footer = bytes_of(footer, size);
-	struct reader in = reader_of(reader->footer);
-	size_t memory_max =
-		reader->arena.used_bytes + size * FOOTER_MEMORY_FACTOR + FOOTER_MEMORY_MIN;
-	return thrift_decode(
-		&in, &FILE_METADATA_RECORD, &reader->metadata, &reader->arena, memory_max, err);
+	return footer_read(&reader->source, reader->options.footer_bytes_max, &reader->arena,
+		&reader->metadata, NULL, err);
 }
 
 /* ---- the schema ---- */
@@ -239,15 +200,6 @@ static bool find_columns(
 
 /* ---- row groups ---- */
 
-static uint64_t chunk_start(const struct column_metadata *metadata)
-{
-	int64_t start = metadata->data_page_offset;
-	if (THRIFT_HAS(metadata, COLUMN_DICTIONARY_PAGE_OFFSET) &&
-		metadata->dictionary_page_offset > 0 && metadata->dictionary_page_offset < start)
-		start = metadata->dictionary_page_offset;
-	return (uint64_t)start;
-}
-
 static bool check_chunk(const struct parquet_reader *reader, const struct row_group *group,
 	const struct found_column *found, struct error *err)
 {
@@ -261,8 +213,8 @@ static bool check_chunk(const struct parquet_reader *reader, const struct row_gr
 	if (metadata->type != found->physical_type || metadata->value_count != group->row_count)
 		return corrupt(err, "a column chunk is not of its column");
 	if (metadata->data_page_offset < PARQUET_MAGIC_SIZE || metadata->compressed_size < 0 ||
-		chunk_start(metadata) > file_size ||
-		(uint64_t)metadata->compressed_size > file_size - chunk_start(metadata))
+		column_chunk_start(metadata) > file_size ||
+		(uint64_t)metadata->compressed_size > file_size - column_chunk_start(metadata))
 		return corrupt(err, "a column chunk lies outside of it");
 	if (metadata->codec != CODEC_NONE && metadata->codec != CODEC_ZSTD &&
 		metadata->codec != CODEC_GZIP)
@@ -438,8 +390,8 @@ bool parquet_reader_begin(struct parquet_reader *reader, size_t row_group, const
 			return false;
 		const struct column_metadata *metadata = &chunks[found->leaf].metadata;
 		struct decoder *decoder = &reader->decoders[i];
-		pages_begin(&decoder->pages, (enum codec)metadata->codec, chunk_start(metadata),
-			(uint64_t)metadata->compressed_size);
+		pages_begin(&decoder->pages, (enum codec)metadata->codec,
+			column_chunk_start(metadata), (uint64_t)metadata->compressed_size);
 		decoder_begin(decoder, &found->decoding, (uint64_t)group->row_count);
 	}
 	reader->rows_left = (uint64_t)group->row_count;
