@@ -15,7 +15,7 @@ struct apply *apply_open(const struct apply_options *options, const struct apply
 	struct apply *apply = memory_allocate(1, sizeof *apply);
 	apply->options = *options;
 	apply->position = *start;
-	apply->transactions = transactions_open();
+	apply->transactions = transactions_open(false);
 	return apply;
 }
 
@@ -35,7 +35,6 @@ void apply_close(struct apply *apply)
 	free(apply->tables);
 	map_deinit(&apply->by_oid);
 	transactions_close(apply->transactions);
-	arena_deinit(&apply->message_arena);
 	free(apply);
 }
 
@@ -314,8 +313,8 @@ static void check_definition(
 	}
 }
 
-bool transaction_apply_message(struct apply *apply, const struct pgoutput_message *message,
-	size_t size, lsn_t end_lsn, struct error *err)
+bool apply_message(struct apply *apply, const struct pgoutput_message *message, size_t size,
+	lsn_t end_lsn, struct error *err)
 {
 	switch (message->kind) {
 	case PGOUTPUT_INSERT:

@@ -24,6 +24,8 @@ struct script {
 	struct log *log; /* owned */
 	bool in_stream;
 	uint32_t xid; /* of the transaction or block in progress */
+	size_t streamed_count;
+	uint32_t streamed[8]; /* transactions of which a block was sent on this connection */
 };
 
 void script_open(struct script *script, struct world *world, const char *directory);

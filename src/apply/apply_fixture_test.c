@@ -74,6 +74,7 @@ void script_start(struct script *script)
 {
 	append(script, LOG_START, 0, (struct bytes){ 0 });
 	script->in_stream = false;
+	script->streamed_count = 0;
 }
 
 void script_mark(struct script *script, lsn_t lsn)
@@ -115,9 +116,24 @@ void script_commit(struct script *script, lsn_t end_lsn)
 	script_message(script, &message, end_lsn);
 }
 
+/* Whether it is the first block of the transaction on this connection. */
+static bool note_streamed(struct script *script, uint32_t xid)
+{
+	for (size_t i = 0; i < script->streamed_count; i++)
+		if (script->streamed[i] == xid)
+			return false;
+	CHECK(script->streamed_count < sizeof script->streamed / sizeof *script->streamed);
+	script->streamed[script->streamed_count++] = xid;
+	return true;
+}
+
 void script_stream_start(struct script *script, uint32_t xid)
 {
-	const struct pgoutput_message message = { .kind = PGOUTPUT_STREAM_START, .xid = xid };
+	const struct pgoutput_message message = {
+		.kind = PGOUTPUT_STREAM_START,
+		.xid = xid,
+		.stream_start = { note_streamed(script, xid) },
+	};
 	script_message(script, &message, 0);
 	script->in_stream = true;
 	script->xid = xid;

@@ -3,16 +3,14 @@
 #define APPLY_APPLY_INTERNAL_H
 
 #include "apply/apply.h"
+#include "apply/transactions.h"
 #include "base/map.h"
 #include "format/pgoutput/pgoutput.h"
-
-struct transactions; /* transaction.c: which records belong to which open transaction */
 
 struct apply {
 	struct apply_options options;
 	struct apply_position position;
 	struct transactions *transactions;
-	struct arena message_arena; /* of one decoded message */
 	size_t table_count;
 	struct apply_table **tables;
 	struct map by_oid; /* the same ones */
@@ -45,13 +43,10 @@ uint64_t rows_copied(const struct apply_rows *rows);
 bool definition_check(const struct relation *relation, const struct pgoutput_relation *seen,
 	struct error *err) MUST_CHECK;
 
-/* --- transaction.c --- */
-
-struct transactions *transactions_open(void);
-void transactions_close(struct transactions *transactions);
+/* --- apply.c --- */
 
 /* Apply one message, of size bytes, of the transaction that ends at end_lsn. */
-bool transaction_apply_message(struct apply *apply, const struct pgoutput_message *message,
-	size_t size, lsn_t end_lsn, struct error *err) MUST_CHECK;
+bool apply_message(struct apply *apply, const struct pgoutput_message *message, size_t size,
+	lsn_t end_lsn, struct error *err) MUST_CHECK;
 
 #endif

@@ -14,6 +14,8 @@ static const struct cmd COMMANDS[] = {
 		cmd_snapshots, CMD_JSON },
 	{ "snapshot", "TABLE | --all", "Read a table, or everything, from the source again.", 1, 1,
 		cmd_snapshot, CMD_ALL | CMD_STOPS },
+	{ "log", "", "Show the source's committed changes that are in the log.", 0, 0, cmd_log,
+		CMD_JSON | CMD_FOLLOW | CMD_FROM | CMD_STOPS },
 	{ "init", "[CONNECTION]", "Write walberg.yaml, with every setting to edit.", 0, 1, cmd_init,
 		0 },
 	{ "drop", "[CONNECTION]", "Drop slot and publications from the source; keep the tables.", 0,
@@ -24,15 +26,69 @@ enum {
 	COMMAND_COUNT = sizeof COMMANDS / sizeof *COMMANDS,
 };
 
+struct option {
+	const char *name;
+	const char *value; /* "DIR"; NULL: a switch */
+	unsigned command;  /* of enum cmd_option; 0: every command takes it */
+	const char *help;
+	size_t offset; /* in struct cmd_line: of a const char *, or a bool */
+};
+
+#define AT(field) offsetof(struct cmd_line, field)
+
+/* --set is repeated, and has a place of its own. */
+static const struct option OPTIONS[] = {
+	{ "--lake", "DIR", 0, "the lake's directory (./lake)", AT(configuration.lake) },
+	{ "-c", "FILE", 0, "the configuration (./walberg.yaml when it is there)",
+		AT(configuration.file) },
+	{ "--config", "FILE", 0, "the same as -c", AT(configuration.file) },
+	{ "--set", "KEY=VALUE", 0, "one setting; may be repeated", 0 },
+	{ "--json", NULL, CMD_JSON, "results for programs", AT(is_json) },
+	{ "--all", NULL, CMD_ALL, "every table", AT(is_all) },
+	{ "--follow", NULL, CMD_FOLLOW, "go on with what comes, from now or from --from on",
+		AT(is_follow) },
+	{ "--from", "LSN", CMD_FROM, "only what was committed after this position", AT(from) },
+};
+
+enum {
+	OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS,
+};
+
 /* ---- help ---- */
 
-static const char OPTIONS[] =
-	"options:\n"
-	"  --lake DIR                the lake's directory (./lake)\n"
-	"  -c FILE                   the configuration (./walberg.yaml when it is there)\n"
-	"  --set KEY=VALUE           one setting; may be repeated\n"
-	"  --json                    results for programs: sql, status, snapshots\n"
-	"  --version, --help\n";
+/* " (log, status)": who takes it; nothing for an option of all. */
+static void print_takers(const struct option *option, FILE *out)
+{
+	const char *before = " (";
+	for (size_t i = 0; option->command != 0 && i < COMMAND_COUNT; i++) {
+		if (!(COMMANDS[i].options & option->command))
+			continue;
+		fprintf(out, "%s%s", before, COMMANDS[i].name);
+		before = ", ";
+	}
+	fputs(option->command != 0 ? ")\n" : "\n", out);
+}
+
+/* Of a command, or of all when it is NULL. */
+static void print_options(const struct cmd *command, FILE *out)
+{
+	fputs("options:\n", out);
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *option = &OPTIONS[i];
+		char name[40];
+		if (command != NULL && option->command != 0 &&
+			!(command->options & option->command))
+			continue;
+		snprintf(name, sizeof name, "%s%s%s", option->name, option->value ? " " : "",
+			option->value ? option->value : "");
+		fprintf(out, "  %-25s %s", name, option->help);
+		if (command == NULL)
+			print_takers(option, out);
+		else
+			fputc('\n', out);
+	}
+	fputs("  --version, --help\n", out);
+}
 
 static void print_help(FILE *out)
 {
@@ -46,21 +102,21 @@ static void print_help(FILE *out)
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-9s %-15s %s\n", COMMANDS[i].name, COMMANDS[i].arguments,
 			COMMANDS[i].help);
-	fprintf(out,
-		"\n%s\nexit codes: 0 done, 1 not done (the error says why), 2 the command line is "
-		"wrong\n\nsettings, from the first of --set, environment, configuration file, "
-		".env\n(lake.memory is WALBERG_LAKE_MEMORY in the environment):\n\n",
-		OPTIONS);
+	fputc('\n', out);
+	print_options(NULL, out);
+	fputs("\nexit codes: 0 done, 1 not done (the error says why), 2 the command line is "
+	      "wrong\n\nsettings, from the first of --set, environment, configuration file, "
+	      ".env\n(lake.memory is WALBERG_LAKE_MEMORY in the environment):\n\n",
+		out);
 	setting_print_help(&CONFIGURATION_SETTINGS, out);
 }
 
 static void print_command_help(const struct cmd *command, FILE *out)
 {
-	fprintf(out,
-		"usage: walberg %s%s%s [OPTION...]\n\n%s\n\n%s\n"
-		"\"walberg --help\" lists all commands and settings.\n",
-		command->name, command->arguments[0] ? " " : "", command->arguments, command->help,
-		OPTIONS);
+	fprintf(out, "usage: walberg %s%s%s [OPTION...]\n\n%s\n\n", command->name,
+		command->arguments[0] ? " " : "", command->arguments, command->help);
+	print_options(command, out);
+	fputs("\n\"walberg --help\" lists all commands and settings.\n", out);
 }
 
 void cmd_print_configuration(FILE *out)
@@ -110,6 +166,7 @@ struct parsing {
 	const char **assignments;
 	struct cmd_line line;
 	const struct cmd *command;
+	unsigned given; /* of enum cmd_option */
 	bool wants_help;
 	bool wants_version;
 	bool wants_configuration;
@@ -123,23 +180,21 @@ static const struct cmd *find_command(const char *name)
 	return NULL;
 }
 
-/* Options without a value. */
-static bool take_switch(struct parsing *parsing, const char *option)
+/* Of the program itself. */
+static bool take_question(struct parsing *parsing, const char *option)
 {
 	const struct {
 		const char *name;
 		bool *is_set;
-	} switches[] = {
-		{ "--json", &parsing->line.is_json },
-		{ "--all", &parsing->line.is_all },
+	} questions[] = {
 		{ "--help", &parsing->wants_help },
 		{ "-h", &parsing->wants_help },
 		{ "--version", &parsing->wants_version },
 		{ "--help=configuration", &parsing->wants_configuration },
 	};
-	for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-		if (strcmp(option, switches[i].name) == 0)
-			return *switches[i].is_set = true;
+	for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
+		if (strcmp(option, questions[i].name) == 0)
+			return *questions[i].is_set = true;
 	return false;
 }
 
@@ -160,22 +215,35 @@ static bool find_value(struct parsing *parsing, const char *name, const char **v
 	return true;
 }
 
-static bool take_option(struct parsing *parsing)
+static bool take_value(struct parsing *parsing, const struct option *option, const char *value)
 {
 	struct configuration_arguments *configuration = &parsing->line.configuration;
-	const char *option = parsing->argv[parsing->at];
-	const char *value;
-	if (take_switch(parsing, option))
-		return true;
-	if (find_value(parsing, "--lake", &value))
-		configuration->lake = value;
-	else if (find_value(parsing, "-c", &value) || find_value(parsing, "--config", &value))
-		configuration->file = value;
-	else if (find_value(parsing, "--set", &value))
+	if (value == NULL || value[0] == '\0')
+		return complain("\"%s\" has no value", parsing->argv[parsing->at]);
+	parsing->given |= option->command;
+	if (strcmp(option->name, "--set") == 0)
 		parsing->assignments[configuration->assignment_count++] = value;
 	else
-		return complain("there is no option \"%s\"", option);
-	return (value != NULL && value[0] != '\0') || complain("\"%s\" has no value", option);
+		*(const char **)(void *)((char *)&parsing->line + option->offset) = value;
+	return true;
+}
+
+static bool take_option(struct parsing *parsing)
+{
+	const char *typed = parsing->argv[parsing->at];
+	const char *value;
+	if (take_question(parsing, typed))
+		return true;
+	for (size_t i = 0; i < OPTION_COUNT; i++) {
+		const struct option *option = &OPTIONS[i];
+		if (option->value != NULL && find_value(parsing, option->name, &value))
+			return take_value(parsing, option, value);
+		if (option->value != NULL || strcmp(option->name, typed) != 0)
+			continue;
+		parsing->given |= option->command;
+		return *(bool *)((char *)&parsing->line + option->offset) = true;
+	}
+	return complain("there is no option \"%s\"", typed);
 }
 
 static bool take_argument(struct parsing *parsing)
@@ -212,10 +280,9 @@ static bool check(const struct parsing *parsing)
 	const struct cmd_line *line = &parsing->line;
 	if (command == NULL)
 		return complain("no command is given");
-	if (line->is_json && !(command->options & CMD_JSON))
-		return complain("\"walberg %s\" has no --json", command->name);
-	if (line->is_all && !(command->options & CMD_ALL))
-		return complain("\"walberg %s\" has no --all", command->name);
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (parsing->given & OPTIONS[i].command & ~command->options)
+			return complain("\"walberg %s\" has no %s", command->name, OPTIONS[i].name);
 	const size_t min = line->is_all ? 0 : command->arguments_min;
 	const size_t max = line->is_all ? 0 : command->arguments_max;
 	if (line->count >= min && line->count <= max)

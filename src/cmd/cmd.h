@@ -21,8 +21,10 @@ enum {
 struct cmd_line { /* what was typed, options taken out */
 	struct configuration_arguments configuration;
 	bool is_json;
-	bool is_all;  /* --all */
-	size_t count; /* plain arguments after the command's name */
+	bool is_all;      /* --all */
+	bool is_follow;   /* --follow */
+	const char *from; /* --from, or NULL */
+	size_t count;     /* plain arguments after the command's name */
 	const char *const *arguments;
 	volatile sig_atomic_t *stop; /* set by SIGINT and SIGTERM */
 };
@@ -31,6 +33,8 @@ enum cmd_option { /* beside those that every command takes */
 	CMD_JSON = 1,
 	CMD_ALL = 2,   /* in place of the arguments */
 	CMD_STOPS = 4, /* no option: it looks at line->stop, and ends cleanly by itself */
+	CMD_FOLLOW = 8,
+	CMD_FROM = 16,
 };
 
 struct cmd {
@@ -49,6 +53,7 @@ bool cmd_sql(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_status(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_snapshots(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_snapshot(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_log(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_drop(const struct cmd_line *line, struct error *err) MUST_CHECK;
 
 /* Parses and runs; the process's exit code. */

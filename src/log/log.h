@@ -132,4 +132,17 @@ struct segment_options {
 bool log_segment_open(struct world *world, const char *directory,
 	const struct segment_options *options, struct log **out, struct error *err) MUST_CHECK;
 
+/*
+ * The segment log of a lake for looking at, while another process writes it: it grows, and its
+ * oldest segments go.  Nothing is changed there; append and sync fail.
+ *
+ * Whole groups are read, also one that is not durable yet.  log_wait() is what looks for more (with
+ * a timeout of 0, once); a segment that was seen stays readable until log_release().  One thread.
+ *
+ * MISSING: there is no log, or a segment went before it was seen.  CONFLICT: another log stands in
+ * its place; open it again.  Both come from log_read() at the end.
+ */
+bool log_segment_follow(struct world *world, const char *directory, const char *lake_id,
+	const struct log_codec *codec, struct log **out, struct error *err) MUST_CHECK;
+
 #endif

@@ -103,6 +103,9 @@ def desk(tmp_path):
     (["status", "one", "two"], "there are too many arguments; usage: walberg status [CONNECTION]"),
     (["snapshots", "one"], "there are too many arguments; usage: walberg snapshots"),
     (["snapshot"], "an argument is missing; usage: walberg snapshot TABLE | --all"),
+    (["log", "--all"], '"walberg log" has no --all'),
+    (["run", "--from", "0/0"], '"walberg run" has no --from'),
+    (["log", "--from"], '"--from" has no value'),
     (["snapshot", "public.t", "--all"],
      "there are too many arguments; usage: walberg snapshot TABLE | --all"),
 ])
@@ -118,6 +121,7 @@ def test_a_wrong_command_line_is_refused_with_exit_code_2(tmp_path, arguments, c
     (["run"], "no source is given"),
     (["status"], "there is no lake in"),
     (["snapshots"], "there is no lake in"),
+    (["log"], "there is no lake in"),
     (["sql", "SELECT 1"], "there is no lake in"),
     (["snapshot", "public.t"], "there is no lake in"),
     (["snapshot", "--all"], "there is no lake in"),
@@ -135,7 +139,7 @@ def test_what_cannot_be_done_is_one_error_and_makes_nothing(tmp_path, arguments,
 
 def test_help_lists_every_command_and_setting(tmp_path):
     text = Desk(None, tmp_path).ok("--help")
-    for word in ["run", "sql", "status", "snapshots", "snapshot", "init", "drop",
+    for word in ["run", "sql", "status", "snapshots", "snapshot", "log", "init", "drop",
                  "source.url", "lake.commit_interval", "query.threads"]:
         assert f"  {word}" in text
     assert "CONNECTION" in Desk(None, tmp_path).ok("drop", "--help")

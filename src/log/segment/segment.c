@@ -212,21 +212,6 @@ static bool segment_sync(struct log *base, struct log_receipt *out, struct error
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-/* The cursor that has position in memory, else the one that was used least recently. */
-static struct cursor *choose_cursor(struct segment_log *log, log_position_t position)
-{
-	struct cursor *oldest = &log->cursors[0];
-	for (size_t i = 0; i < CURSOR_COUNT; i++) {
-		struct cursor *cursor = &log->cursors[i];
-		if (cursor->file != NULL && position >= cursor->start &&
-			position <= cursor->start + cursor->bytes.size)
-			return cursor;
-		if (cursor->used_at < oldest->used_at)
-			oldest = cursor;
-	}
-	return oldest;
-}
-
 /* The segment that holds position, and its end as far as it is durable. */
 static bool find_segment(struct segment_log *log, log_position_t position, log_position_t *first,
 	log_position_t *limit, struct error *err)
@@ -315,8 +300,7 @@ static bool segment_read(struct log *base, log_position_t position, struct log_r
 	struct segment_log *log = segment_log_of(base);
 	if (position >= log->end)
 		return true;
-	struct cursor *cursor = choose_cursor(log, position);
-	cursor->used_at = ++log->read_count;
+	struct cursor *cursor = cursor_choose(log->cursors, position);
 	*found = cursor->file != NULL && read_cached(cursor, &position, out);
 	return *found || read_from(log, cursor, position, out, found, err);
 }

@@ -9,6 +9,25 @@ const char *segment_path(const char *directory, log_position_t first, char path[
 	return path;
 }
 
+struct cursor *cursor_choose(struct cursor *cursors, log_position_t position)
+{
+	struct cursor *chosen = NULL, *oldest = &cursors[0], *newest = &cursors[0];
+	for (size_t i = 0; i < CURSOR_COUNT; i++) {
+		struct cursor *cursor = &cursors[i];
+		if (chosen == NULL && cursor->file != NULL && position >= cursor->start &&
+			position <= cursor->start + cursor->bytes.size)
+			chosen = cursor;
+		if (cursor->used_at < oldest->used_at)
+			oldest = cursor;
+		if (cursor->used_at > newest->used_at)
+			newest = cursor;
+	}
+	if (chosen == NULL)
+		chosen = oldest;
+	chosen->used_at = newest->used_at + 1;
+	return chosen;
+}
+
 bool cursor_open(struct cursor *cursor, struct world *world, const char *directory,
 	log_position_t first, struct error *err)
 {
@@ -30,6 +49,23 @@ void cursor_close(struct cursor *cursor)
 	file_close(cursor->file);
 	buffer_deinit(&cursor->bytes);
 	*cursor = (struct cursor){ 0 };
+}
+
+bool segment_list(struct world *world, const char *directory, struct arena *arena,
+	log_position_t **out, size_t *count, struct error *err)
+{
+	struct file_info *files;
+	size_t file_count;
+	if (!world_list(world, directory, arena, &files, &file_count, err))
+		return false;
+	*out = arena_array(arena, log_position_t, file_count + 1);
+	*count = 0;
+	for (size_t i = 0; i < file_count; i++) {
+		const bool is_segment = strlen(files[i].name) == SEGMENT_NAME_SIZE - 1 &&
+					segment_name_parse(files[i].name, &(*out)[*count]);
+		*count += is_segment && !files[i].is_directory;
+	}
+	return true;
 }
 
 struct bytes cursor_view(const struct cursor *cursor, log_position_t position)

@@ -25,6 +25,9 @@ struct cursor {
 	uint64_t used_at; /* for choosing the one to give up */
 };
 
+/* Of CURSOR_COUNT: the one that has position in memory, else that was used least recently. */
+struct cursor *cursor_choose(struct cursor *cursors, log_position_t position);
+
 /* A zeroed cursor has no file.  MISSING when there is no such segment. */
 bool cursor_open(struct cursor *cursor, struct world *world, const char *directory,
 	log_position_t first, struct error *err) MUST_CHECK;
@@ -78,7 +81,6 @@ struct segment_log {
 
 	/* of the reading thread */
 	struct cursor cursors[CURSOR_COUNT];
-	uint64_t read_count;
 };
 
 const char *segment_path(const char *directory, log_position_t first, char path[SEGMENT_PATH_SIZE]);
@@ -89,6 +91,14 @@ void segment_list_push(struct segment_log *log, log_position_t first);
 bool segment_damage(const char *directory, log_position_t first, log_position_t position,
 	const char *what, struct error *err);
 bool segment_hint_snapshot(struct error *err); /* false, as error_hint */
+
+/* SETUP unless what a segment's head says is as expected: what is "lake" or "codec". */
+bool segment_check_text(const char *directory, const char *what, const char *there,
+	const char *expected, struct error *err) MUST_CHECK;
+
+/* Positions of the segments in the directory, oldest first; in the arena. */
+bool segment_list(struct world *world, const char *directory, struct arena *arena,
+	log_position_t **out, size_t *count, struct error *err) MUST_CHECK;
 
 /*
  * Verify every segment, cut a torn tail, and leave the log ready to append behind what is there.

@@ -48,29 +48,13 @@ static void note_position(struct scan *scan, log_position_t position)
 	scan->is_needed_found |= position == scan->options->needed;
 }
 
-static bool list_segments(struct scan *scan, struct error *err)
-{
-	struct file_info *files;
-	size_t count;
-	if (!world_list(scan->log->world, scan->log->directory, &scan->arena, &files, &count, err))
-		return false;
-	scan->firsts = arena_array(&scan->arena, log_position_t, count + 1);
-	for (size_t i = 0; i < count; i++) {
-		const bool is_segment =
-			strlen(files[i].name) == SEGMENT_NAME_SIZE - 1 &&
-			segment_name_parse(files[i].name, &scan->firsts[scan->count]);
-		scan->count += is_segment && !files[i].is_directory;
-	}
-	return true;
-}
-
-static bool check_text(const struct scan *scan, const char *what, const char *there,
+bool segment_check_text(const char *directory, const char *what, const char *there,
 	const char *expected, struct error *err)
 {
 	if (strcmp(there, expected) == 0)
 		return true;
-	error_set(err, ERROR_SETUP, "the log in \"%s\" is of %s \"%s\", not \"%s\"",
-		scan->log->directory, what, there, expected);
+	error_set(err, ERROR_SETUP, "the log in \"%s\" is of %s \"%s\", not \"%s\"", directory,
+		what, there, expected);
 	return error_hint(err, "Give each lake a directory of its own (log.directory).");
 }
 
@@ -79,12 +63,13 @@ static bool check_head(
 	struct scan *scan, const struct segment_head *head, size_t index, struct error *err)
 {
 	struct segment_head *own = &scan->log->head;
-	if (!check_text(scan, "lake", head->lake_id, own->lake_id, err) ||
-		!check_text(scan, "codec", head->codec, own->codec, err))
+	const char *directory = scan->log->directory;
+	if (!segment_check_text(directory, "lake", head->lake_id, own->lake_id, err) ||
+		!segment_check_text(directory, "codec", head->codec, own->codec, err))
 		return false;
 	if (index > 0 && strcmp(head->log_id, own->log_id) != 0)
 		return segment_damage(
-			scan->log->directory, head->first, head->first, "is of another log", err);
+			directory, head->first, head->first, "is of another log", err);
 	memcpy(own->log_id, head->log_id, sizeof own->log_id);
 	return true;
 }
@@ -363,7 +348,8 @@ bool segment_recover(struct segment_log *log, const struct segment_options *opti
 {
 	struct scan scan = { .log = log, .options = options };
 	*found = false;
-	bool ok = list_segments(&scan, err);
+	bool ok = segment_list(
+		log->world, log->directory, &scan.arena, &scan.firsts, &scan.count, err);
 	if (ok && scan.count > 0)
 		ok = scan_all(&scan, err) && adopt(&scan, err);
 	*found = ok && scan.count > 0;

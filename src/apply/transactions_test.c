@@ -1,5 +1,7 @@
 #include "apply/apply_fixture.h"
 
+#include "apply/transactions.h"
+
 static const char *items_of(struct applied *applied)
 {
 	applied_read(applied);
@@ -431,4 +433,82 @@ TEST(a_message_that_is_cut_is_damage_wherever_it_stands)
 	script_raw(&applied.script, bytes_of("I\0\0\0\x64N\0\3t", 9), 0);
 	script_commit(&applied.script, 100);
 	check_damaged(&applied, "");
+}
+
+/* --- a log that is looked at from some record on --- */
+
+static bool count_message(
+	void *context, const struct pgoutput_message *message, size_t size, struct error *err)
+{
+	(void)size;
+	(void)err;
+	*(size_t *)context += message->kind == PGOUTPUT_INSERT;
+	return true;
+}
+
+/* Of the log from `at` on: "7:2 8:?", each commit's xid and inserts, "?" when it is not whole. */
+static const char *commits_from(struct script *script, log_position_t at)
+{
+	struct transactions *transactions = transactions_open(true);
+	const char *text = "";
+	struct log_record record;
+	struct error err;
+	bool found;
+	script_sync(script);
+	while (log_read(script->log, at, &record, &found, &err) && found) {
+		struct transaction_commit commit;
+		bool is_commit;
+		at = record.next;
+		CHECK_OK(transactions_take(transactions, &record, &is_commit, &commit, &err), &err);
+		if (!is_commit)
+			continue;
+		size_t count = 0;
+		CHECK_OK(transactions_replay(
+				 transactions, script->log, &commit, count_message, &count, &err),
+			&err);
+		const char *inserts = arena_format(&script->arena, "%zu", count);
+		text = arena_format(&script->arena, "%s%s%u:%s", text, text[0] ? " " : "",
+			commit.xid, commit.is_whole ? inserts : "?");
+		transactions_forget(transactions, &commit);
+	}
+	transactions_close(transactions);
+	return text;
+}
+
+/* What each position's transactions are, and that no position is damage. */
+TEST(a_log_may_be_looked_at_from_any_record_on)
+{
+	struct applied applied;
+	applied_open(&applied);
+	struct script *script = &applied.script;
+	script_sync(script);
+	const log_position_t first = log_end(script->log);
+	script_begin(script, 7);
+	script_insert(script, &script_items, "1|a|1");
+	script_sync(script);
+	const log_position_t in_seven = log_end(script->log);
+	script_commit(script, 100);
+	script_stream_start(script, 8);
+	script_insert(script, &script_items, "2|b|1");
+	script_sync(script);
+	const log_position_t in_eight = log_end(script->log);
+	script_insert(script, &script_items, "3|b|1");
+	script_stream_stop(script);
+	script_sync(script);
+	const log_position_t between = log_end(script->log);
+	script_stream_start(script, 9);
+	script_insert(script, &script_items, "4|b|1");
+	script_stream_stop(script);
+	script_stream_start(script, 8);
+	script_insert(script, &script_items, "5|b|1");
+	script_stream_stop(script);
+	script_stream_commit(script, 8, 200);
+	script_stream_abort(script, 9, 9);
+	script_begin(script, 10);
+	script_commit(script, 300);
+	CHECK_TEXT(commits_from(script, first), "7:1 8:3 10:0");
+	CHECK_TEXT(commits_from(script, in_seven), "0:? 8:3 10:0");
+	CHECK_TEXT(commits_from(script, in_eight), "8:? 10:0");
+	CHECK_TEXT(commits_from(script, between), "8:? 10:0");
+	applied_close(&applied);
 }
