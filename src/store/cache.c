@@ -1,0 +1,534 @@
+#include "store/cache_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum {
+	GAP_MAX = 128 * 1024,       /* bytes that are fetched rather than asked for around */
+	PART_MAX = 4 * 1024 * 1024, /* of one request; as many are in memory as there are threads */
+};
+#define TOUCH_INTERVAL INT64_C(60000000) /* how exact the order of use is */
+
+#define INDEX_NAME "walberg-cache.db"
+#define PINS_NAME "pins"
+
+struct cache {
+	char *directory;
+	char *files; /* <directory>/objects */
+	uint64_t size_max;
+	struct pins pins;
+	struct index *index;
+	struct buffer removed; /* int64_t: ids that this change of the index has removed, locked */
+};
+
+/* One object of a fetch. */
+struct piece {
+	struct cached_object *object;
+	const char *uri;
+	struct index_object entry;
+	struct byte_ranges missing;
+};
+
+struct fetch {
+	struct cache *cache;
+	struct store *store;
+	struct arena *arena;
+	size_t count;
+	struct piece *pieces;
+};
+
+static const char *file_path(const struct cache *cache, const char *name, struct arena *arena)
+{
+	return arena_format(arena, "%s/%s", cache->files, name);
+}
+
+/* ---- changes of the index ---- */
+
+static bool change_begin(struct cache *cache, struct error *err)
+{
+	return index_begin(cache->index, err);
+}
+
+/* What was removed can be pinned by others only when they see in the index that it is gone. */
+static bool change_end(struct cache *cache, bool is_good, struct error *err)
+{
+	const bool ok = index_end(cache->index, is_good, err);
+	const int64_t *ids = (const int64_t *)(const void *)cache->removed.data;
+	for (size_t i = 0; i < cache->removed.size / sizeof *ids; i++)
+		pins_unlock(&cache->pins, ids[i]);
+	buffer_reset(&cache->removed);
+	return ok;
+}
+
+/* Within a change; *is_gone is false when somebody uses it. */
+static bool try_remove(struct cache *cache, const struct index_object *object, bool *is_gone,
+	struct arena *arena, struct error *err)
+{
+	*is_gone = pins_try_lock(&cache->pins, object->id);
+	if (!*is_gone)
+		return true;
+	buffer_append(&cache->removed, &object->id, sizeof object->id);
+	unlink(file_path(cache, object->file, arena));
+	return index_remove(cache->index, object->id, err);
+}
+
+/* Within a change.  What was removed stays removed, also when there is no room. */
+static bool make_room(struct cache *cache, uint64_t bytes, bool *has_room, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct index_object at = { .used_at = INT64_MIN };
+	uint64_t total = 0;
+	bool ok;
+	*has_room = false;
+	while ((ok = index_total(cache->index, &total, err)) && !*has_room) {
+		bool is_gone;
+		*has_room = bytes <= cache->size_max && total <= cache->size_max - bytes;
+		ok = *has_room || index_next_used(cache->index, &at, &arena, err);
+		if (!ok || *has_room || at.id == 0)
+			break;
+		if (!(ok = try_remove(cache, &at, &is_gone, &arena, err)))
+			break;
+	}
+	arena_deinit(&arena);
+	return ok;
+}
+
+/* ---- opening ---- */
+
+static bool remove_files(const struct cache *cache, bool all, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct file_info *infos;
+	size_t count;
+	bool ok = world_list(world_posix(), cache->files, &arena, &infos, &count, err);
+	for (size_t i = 0; ok && i < count; i++) {
+		bool is_known = false;
+		ok = all || index_file_exists(cache->index, infos[i].name, &is_known, err);
+		if (ok && !is_known)
+			unlink(file_path(cache, infos[i].name, &arena));
+	}
+	arena_deinit(&arena);
+	return ok;
+}
+
+/* All that is kept is worth nothing without its index. */
+static bool start_over(struct cache *cache, const char *index_path, struct error *err)
+{
+	static const char *const SUFFIXES[] = { "", "-wal", "-shm" };
+	struct arena arena = { 0 };
+	if (!pins_try_lock_all(&cache->pins))
+		return error_hint(err,
+			"End what uses the cache and remove its directory \"%s\"; "
+			"it is made again.",
+			cache->directory);
+	for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++)
+		unlink(arena_format(&arena, "%s%s", index_path, SUFFIXES[i]));
+	const bool ok =
+		remove_files(cache, true, err) && index_open(index_path, &cache->index, err);
+	pins_share_all(&cache->pins);
+	arena_deinit(&arena);
+	return ok;
+}
+
+/*
+ * After a crash of the machine the index may be that of an earlier moment, which does not know the
+ * newest files: nothing would ever remove them.
+ */
+static bool sweep(struct cache *cache, struct error *err)
+{
+	bool is_of_this_boot;
+	if (!change_begin(cache, err))
+		return false;
+	const bool ok = index_is_of_this_boot(cache->index, &is_of_this_boot, err) &&
+			(is_of_this_boot || remove_files(cache, false, err));
+	return change_end(cache, ok, err);
+}
+
+/* The bound may be lower than it was. */
+static bool shrink(struct cache *cache, struct error *err)
+{
+	bool has_room;
+	return change_begin(cache, err) &&
+	       change_end(cache, make_room(cache, 0, &has_room, err), err);
+}
+
+static bool open_parts(struct cache *cache, struct error *err)
+{
+	struct arena arena = { 0 };
+	const char *index_path = arena_format(&arena, "%s/" INDEX_NAME, cache->directory);
+	bool ok = world_make_directories(world_posix(), cache->files, err) &&
+		  pins_open(&cache->pins, arena_format(&arena, "%s/" PINS_NAME, cache->directory),
+			  err);
+	if (ok && !index_open(index_path, &cache->index, err))
+		ok = err->kind == ERROR_CORRUPT && start_over(cache, index_path, err);
+	arena_deinit(&arena);
+	return ok && sweep(cache, err) && shrink(cache, err);
+}
+
+bool cache_open(const struct cache_options *options, struct cache **out, struct error *err)
+{
+	assert(options->directory[0] == '/');
+	struct arena arena = { 0 };
+	struct cache *cache = memory_allocate(1, sizeof *cache);
+	cache->pins.descriptor = -1;
+	cache->size_max = options->size_max;
+	cache->directory = strdup(options->directory);
+	cache->files = strdup(arena_format(&arena, "%s/objects", options->directory));
+	arena_deinit(&arena);
+	if (cache->directory == NULL || cache->files == NULL)
+		abort();
+	if (!open_parts(cache, err)) {
+		cache_close(cache);
+		return error_context(err, "opening the cache in \"%s\"", options->directory);
+	}
+	*out = cache;
+	return true;
+}
+
+void cache_close(struct cache *cache)
+{
+	if (cache == NULL)
+		return;
+	index_close(cache->index);
+	pins_close(&cache->pins);
+	buffer_deinit(&cache->removed);
+	free(cache->directory);
+	free(cache->files);
+	free(cache);
+}
+
+const char *cache_files(const struct cache *cache)
+{
+	return cache->files;
+}
+
+void cache_unpin(struct cache *cache)
+{
+	pins_drop_all(&cache->pins);
+}
+
+static bool no_room(const struct cache *cache, uint64_t bytes, struct error *err)
+{
+	error_set(err, ERROR_LIMIT,
+		"%" PRIu64 " MB more do not fit into the cache of %" PRIu64
+		" MB beside what is in use",
+		(bytes >> 20) + 1, cache->size_max >> 20);
+	return error_hint(err,
+		"Set lake.cache_size to more than a statement reads, or ask for fewer "
+		"columns at once.");
+}
+
+/* ---- what is there ---- */
+
+/* A file may have been removed by hand, or by a crash whose index is older. */
+static bool file_is_whole(const struct cache *cache, const struct index_object *entry)
+{
+	struct arena arena = { 0 };
+	struct stat info;
+	const bool ok = stat(file_path(cache, entry->file, &arena), &info) == 0 &&
+			(uint64_t)info.st_size == entry->size;
+	arena_deinit(&arena);
+	return ok;
+}
+
+/* One whose bytes are not what they were, unless somebody uses it. */
+static bool discard(struct cache *cache, const struct index_object *entry, struct arena *arena,
+	struct error *err)
+{
+	bool is_gone = false;
+	pins_drop(&cache->pins, entry->id);
+	if (!change_begin(cache, err))
+		return false;
+	return change_end(cache, try_remove(cache, entry, &is_gone, arena, err), err);
+}
+
+/*
+ * The entry of an object, pinned; id 0 when there is none.  It is looked up once more after it is
+ * pinned, because it may have been removed between.
+ */
+static bool find_pinned(struct cache *cache, const char *uri, struct arena *arena,
+	struct index_object *out, struct error *err)
+{
+	struct index_object first;
+	if (!index_find(cache->index, uri, arena, &first, err))
+		return false;
+	*out = first;
+	if (first.id == 0 || pins_has(&cache->pins, first.id))
+		return true;
+	if (!pins_add(&cache->pins, first.id, err) ||
+		!index_find(cache->index, uri, arena, out, err))
+		return false;
+	if (out->id == first.id)
+		return true;
+	pins_drop(&cache->pins, first.id);
+	*out = (struct index_object){ 0 };
+	return true;
+}
+
+static bool touch(struct cache *cache, const struct index_object *entry, struct error *err)
+{
+	const int64_t now = world_now(world_posix());
+	const int64_t age = now - entry->used_at;
+	return (age >= 0 && age < TOUCH_INTERVAL) || index_touch(cache->index, entry->id, now, err);
+}
+
+/* The ranges that are there of an object whose entry is pinned. */
+static bool find_present(
+	struct fetch *fetch, struct piece *piece, struct byte_ranges *out, struct error *err)
+{
+	struct cache *cache = fetch->cache;
+	const int64_t id = piece->entry.id;
+	if (piece->entry.size != piece->object->size)
+		return error_set(err, ERROR_CORRUPT,
+			"\"%s\" should have %" PRIu64 " bytes, but had %" PRIu64
+			" when it was read first",
+			piece->uri, piece->object->size, piece->entry.size);
+	if (!file_is_whole(cache, &piece->entry))
+		return index_remove_ranges(cache->index, id, err);
+	return index_ranges(cache->index, id, fetch->arena, out, err) &&
+	       touch(cache, &piece->entry, err);
+}
+
+static bool find_missing(struct fetch *fetch, struct piece *piece, struct error *err)
+{
+	struct cache *cache = fetch->cache;
+	const struct cached_object *object = piece->object;
+	struct byte_ranges present = { 0 };
+	if (!find_pinned(cache, piece->uri, fetch->arena, &piece->entry, err) ||
+		(piece->entry.id != 0 && !find_present(fetch, piece, &present, err)))
+		return false;
+	const struct byte_ranges wanted =
+		ranges_of(object->ranges, object->range_count, fetch->arena);
+	assert(wanted.count == 0 || wanted.items[wanted.count - 1].end <= object->size);
+	piece->missing = ranges_missing(&wanted, &present, fetch->arena);
+	piece->missing = ranges_bridged(&piece->missing, GAP_MAX, fetch->arena);
+	return true;
+}
+
+/* ---- admission ---- */
+
+static uint64_t charge_of(const struct piece *piece)
+{
+	const uint64_t whole =
+		(piece->object->size + CACHE_BLOCK_SIZE - 1) / CACHE_BLOCK_SIZE * CACHE_BLOCK_SIZE;
+	const uint64_t left = piece->entry.charged < whole ? whole - piece->entry.charged : 0;
+	const uint64_t missing = ranges_disk_bytes(&piece->missing);
+	return missing < left ? missing : left;
+}
+
+/* Another process may have made the entry meanwhile. */
+static bool find_or_insert(struct fetch *fetch, struct piece *piece, struct error *err)
+{
+	struct cache *cache = fetch->cache;
+	const int64_t now = world_now(world_posix());
+	if (piece->entry.id != 0)
+		return true;
+	if (!index_find(cache->index, piece->uri, fetch->arena, &piece->entry, err))
+		return false;
+	if (piece->entry.id == 0 && !index_insert(cache->index, piece->uri, piece->object->size,
+					    now, fetch->arena, &piece->entry, err))
+		return false;
+	return pins_add(&cache->pins, piece->entry.id, err);
+}
+
+static bool admit_all(struct fetch *fetch, bool *has_room, uint64_t *bytes, struct error *err)
+{
+	*bytes = 0;
+	for (size_t i = 0; i < fetch->count; i++) {
+		if (!find_or_insert(fetch, &fetch->pieces[i], err))
+			return false;
+		*bytes += charge_of(&fetch->pieces[i]);
+	}
+	if (!make_room(fetch->cache, *bytes, has_room, err))
+		return false;
+	for (size_t i = 0; *has_room && i < fetch->count; i++) {
+		const struct piece *piece = &fetch->pieces[i];
+		const uint64_t charge = charge_of(piece);
+		if (charge > 0 && !index_charge(fetch->cache->index, piece->entry.id, charge, err))
+			return false;
+	}
+	return true;
+}
+
+static bool admit(struct fetch *fetch, struct error *err)
+{
+	bool has_room = false;
+	uint64_t bytes = 0;
+	if (!change_begin(fetch->cache, err))
+		return false;
+	const bool ok = admit_all(fetch, &has_room, &bytes, err);
+	if (!change_end(fetch->cache, ok, err))
+		return false;
+	return has_room || no_room(fetch->cache, bytes, err);
+}
+
+/* ---- fetching ---- */
+
+/* Made with its size, all hole. */
+static bool make_file(const char *path, uint64_t size, struct error *err)
+{
+	struct stat info;
+	const int descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	const bool ok = descriptor >= 0 && fstat(descriptor, &info) == 0 &&
+			((uint64_t)info.st_size == size || ftruncate(descriptor, (off_t)size) == 0);
+	if (!ok) {
+		error_set_errno(err, errno == ENOSPC ? ERROR_LIMIT : ERROR_SETUP,
+			"\"%s\" cannot be made with %" PRIu64 " bytes", path, size);
+		error_hint(err, "Look at the disk and the permissions of lake.cache_directory.");
+	}
+	if (descriptor >= 0)
+		close(descriptor);
+	return ok;
+}
+
+static void append_parts(const struct fetch *fetch, size_t number, const struct byte_range *range,
+	struct buffer *out)
+{
+	const struct cached_object *object = fetch->pieces[number].object;
+	for (uint64_t at = range->start; at < range->end; at += PART_MAX) {
+		const uint64_t end = range->end - at > PART_MAX ? at + PART_MAX : range->end;
+		const struct download download = { object->path, object->file, { at, end },
+			number };
+		buffer_append(out, &download, sizeof download);
+	}
+}
+
+static bool enter_range(void *context, const struct download *download, struct error *err)
+{
+	const struct fetch *fetch = context;
+	struct cache *cache = fetch->cache;
+	const int64_t id = fetch->pieces[download->object].entry.id;
+	return change_begin(cache, err) &&
+	       change_end(cache, index_add_range(cache->index, id, &download->range, err), err);
+}
+
+static bool download_missing(struct fetch *fetch, struct error *err)
+{
+	struct buffer parts = { 0 };
+	bool ok = true;
+	for (size_t i = 0; ok && i < fetch->count; i++) {
+		const struct piece *piece = &fetch->pieces[i];
+		piece->object->file = file_path(fetch->cache, piece->entry.file, fetch->arena);
+		ok = make_file(piece->object->file, piece->object->size, err);
+		for (size_t j = 0; ok && j < piece->missing.count; j++)
+			append_parts(fetch, i, &piece->missing.items[j], &parts);
+	}
+	ok = ok && downloads_run(fetch->store, (const struct download *)(void *)parts.data,
+			   parts.size / sizeof(struct download), enter_range, fetch, err);
+	buffer_deinit(&parts);
+	return ok;
+}
+
+static bool fetch_all(struct fetch *fetch, struct error *err)
+{
+	bool is_complete = true;
+	for (size_t i = 0; i < fetch->count; i++) {
+		struct piece *piece = &fetch->pieces[i];
+		if (!find_missing(fetch, piece, err))
+			return false;
+		is_complete = is_complete && piece->entry.id != 0 && piece->missing.count == 0;
+		if (piece->entry.id != 0)
+			piece->object->file =
+				file_path(fetch->cache, piece->entry.file, fetch->arena);
+	}
+	return is_complete || (admit(fetch, err) && download_missing(fetch, err));
+}
+
+bool cache_fetch(struct cache *cache, struct store *store, struct cached_object *objects,
+	size_t count, struct arena *arena, struct error *err)
+{
+	struct fetch fetch = {
+		.cache = cache,
+		.store = store,
+		.arena = arena,
+		.count = count,
+		.pieces = arena_array(arena, struct piece, count),
+	};
+	for (size_t i = 0; i < count; i++) {
+		fetch.pieces[i].object = &objects[i];
+		fetch.pieces[i].uri = store_uri(store, objects[i].path, arena);
+	}
+	return fetch_all(&fetch, err) ||
+	       error_context(err, "fetching from \"%s\"", store->location);
+}
+
+/* ---- whole objects ---- */
+
+/* False also when the bytes are not those that were kept. */
+static bool read_kept(const struct cache *cache, const struct index_object *entry, size_t size_max,
+	struct arena *arena, struct buffer *out)
+{
+	struct error err;
+	const size_t before = out->size;
+	if (!entry->has_checksum || entry->size > size_max)
+		return false;
+	const bool ok = world_read_file(world_posix(), file_path(cache, entry->file, arena),
+				(size_t)entry->size, out, &err) &&
+			out->size - before == entry->size &&
+			XXH3_64bits(out->data + before, out->size - before) == entry->checksum;
+	if (!ok)
+		out->size = before;
+	return ok;
+}
+
+/* Bytes that are read with their checksum need not be durable. */
+static bool keep_bytes(struct fetch *fetch, struct bytes bytes, struct error *err)
+{
+	struct piece *piece = &fetch->pieces[0];
+	struct file *file = NULL;
+	if (!admit(fetch, err))
+		return false;
+	const char *path = file_path(fetch->cache, piece->entry.file, fetch->arena);
+	const bool ok = world_open(world_posix(), path, FILE_CREATE, &file, err) &&
+			file_write_at(file, 0, bytes, err) && file_truncate(file, bytes.size, err);
+	file_close(file);
+	return ok && index_set_checksum(fetch->cache->index, piece->entry.id,
+			     XXH3_64bits(bytes.data, bytes.size), err);
+}
+
+/* That it cannot be kept fails nobody: it was read. */
+static void keep(struct cache *cache, struct store *store, const char *path, struct bytes bytes,
+	struct arena *arena)
+{
+	struct error ignored;
+	const struct byte_range whole = { 0, bytes.size };
+	struct cached_object object = { path, bytes.size, 1, &whole, NULL };
+	struct piece piece = {
+		.object = &object,
+		.uri = store_uri(store, path, arena),
+		.missing = ranges_of(&whole, 1, arena),
+	};
+	struct fetch fetch = { cache, store, arena, 1, &piece };
+	bool is_kept = keep_bytes(&fetch, bytes, &ignored);
+	if (piece.entry.id == 0)
+		return;
+	pins_drop(&cache->pins, piece.entry.id);
+	is_kept = is_kept || discard(cache, &piece.entry, arena, &ignored);
+}
+
+bool cache_get(struct cache *cache, struct store *store, const char *path, size_t size_max,
+	struct buffer *out, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct index_object entry;
+	const char *uri = store_uri(store, path, &arena);
+	const size_t before = out->size;
+	bool ok = index_find(cache->index, uri, &arena, &entry, err);
+	if (ok && read_kept(cache, &entry, size_max, &arena, out)) {
+		ok = touch(cache, &entry, err);
+	} else if (ok) {
+		ok = (!entry.has_checksum || discard(cache, &entry, &arena, err)) &&
+		     download_whole(store, path, size_max, out, err);
+		if (ok)
+			keep(cache, store, path, bytes_of(out->data + before, out->size - before),
+				&arena);
+	}
+	arena_deinit(&arena);
+	return ok;
+}

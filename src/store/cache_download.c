@@ -1,0 +1,216 @@
+#include "store/cache_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	THREADS_MAX = 8,
+	TRIES_MAX = 8,         /* about 6 s in all */
+	PAUSE_MIN = 50 * 1000, /* microseconds; doubled up to the greatest */
+	PAUSE_MAX = 2000 * 1000,
+};
+
+struct crew {
+	struct store *store;
+	const struct download *downloads;
+	size_t count;
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t changed;
+	size_t taken;     /* downloads before it have a thread */
+	size_t *finished; /* in the order in which they finished */
+	size_t finished_count;
+	size_t running; /* threads */
+	bool has_failed;
+	struct error *err; /* of the first failure */
+};
+
+/* ---- one ---- */
+
+/* A pause, or false when it is not worth to try again. */
+static bool pause_before_retry(unsigned tries, const struct error *err)
+{
+	if ((err->kind != ERROR_BUSY && err->kind != ERROR_LOST) || tries >= TRIES_MAX)
+		return false;
+	uint32_t random;
+	world_random(world_posix(), &random, sizeof random);
+	int64_t pause = PAUSE_MIN << tries;
+	if (pause > PAUSE_MAX)
+		pause = PAUSE_MAX;
+	world_sleep(world_posix(), pause / 2 + random % (pause / 2));
+	return true;
+}
+
+static bool read_range(
+	struct store *store, const struct download *download, struct buffer *out, struct error *err)
+{
+	const struct byte_range *range = &download->range;
+	unsigned tries = 0;
+	do {
+		buffer_reset(out);
+		if (store_read(store, download->path, range->start,
+			    (size_t)(range->end - range->start), out, err))
+			return true;
+	} while (pause_before_retry(tries++, err));
+	return false;
+}
+
+static bool disk_failed(const char *file, const char *verb, struct error *err)
+{
+	const bool is_full = errno == ENOSPC || errno == EDQUOT;
+	error_set_errno(err, is_full ? ERROR_LIMIT : ERROR_LOST, "\"%s\" cannot be %s", file, verb);
+	if (is_full)
+		error_hint(err, "Free space on this disk, lower lake.cache_size, or set "
+				"lake.cache_directory to a larger one.");
+	return false;
+}
+
+static bool write_all(int descriptor, struct bytes data, uint64_t offset)
+{
+	while (data.size > 0) {
+		const ssize_t part = pwrite(descriptor, data.data, data.size, (off_t)offset);
+		if (part < 0 && errno == EINTR)
+			continue;
+		if (part < 0)
+			return false;
+		data = bytes_of(data.data + part, data.size - (size_t)part);
+		offset += (uint64_t)part;
+	}
+	return true;
+}
+
+static bool write_range(const struct download *download, struct bytes data, struct error *err)
+{
+	const int descriptor = open(download->file, O_WRONLY | O_CLOEXEC);
+	if (descriptor < 0)
+		return disk_failed(download->file, "opened", err);
+	const bool ok =
+		write_all(descriptor, data, download->range.start) && fdatasync(descriptor) == 0;
+	if (!ok)
+		disk_failed(download->file, "written", err);
+	close(descriptor);
+	return ok;
+}
+
+bool download_whole(struct store *store, const char *path, size_t size_max, struct buffer *out,
+	struct error *err)
+{
+	unsigned tries = 0;
+	const size_t before = out->size;
+	do {
+		out->size = before;
+		if (store_get(store, path, size_max, out, err))
+			return true;
+	} while (pause_before_retry(tries++, err));
+	return false;
+}
+
+/* ---- many ---- */
+
+/* The number of one that nobody has taken; false when there is none, or no use. */
+static bool take(struct crew *crew, size_t *out)
+{
+	pthread_mutex_lock(&crew->lock);
+	const bool ok = !crew->has_failed && crew->taken < crew->count;
+	if (ok)
+		*out = crew->taken++;
+	pthread_mutex_unlock(&crew->lock);
+	return ok;
+}
+
+static void report(struct crew *crew, size_t which, const struct error *err)
+{
+	pthread_mutex_lock(&crew->lock);
+	if (err == NULL)
+		crew->finished[crew->finished_count++] = which;
+	else if (!crew->has_failed)
+		*crew->err = *err;
+	crew->has_failed = crew->has_failed || err != NULL;
+	pthread_cond_signal(&crew->changed);
+	pthread_mutex_unlock(&crew->lock);
+}
+
+static void *work(void *context)
+{
+	struct crew *crew = context;
+	struct buffer bytes = { 0 };
+	size_t which;
+	while (take(crew, &which)) {
+		struct error err = { 0 };
+		const struct download *download = &crew->downloads[which];
+		const bool ok = read_range(crew->store, download, &bytes, &err) &&
+				write_range(download, buffer_bytes(&bytes), &err);
+		report(crew, which, ok ? NULL : &err);
+	}
+	buffer_deinit(&bytes);
+	pthread_mutex_lock(&crew->lock);
+	crew->running--;
+	pthread_cond_signal(&crew->changed);
+	pthread_mutex_unlock(&crew->lock);
+	return NULL;
+}
+
+/* With the lock held, which is let go of while `done` works. */
+static void hand_over(struct crew *crew, size_t which,
+	bool (*done)(void *context, const struct download *download, struct error *err),
+	void *context)
+{
+	struct error err;
+	pthread_mutex_unlock(&crew->lock);
+	const bool ok = done(context, &crew->downloads[which], &err);
+	if (!ok)
+		report(crew, which, &err);
+	pthread_mutex_lock(&crew->lock);
+}
+
+static size_t start_threads(struct crew *crew, pthread_t *threads)
+{
+	const size_t wanted = crew->count < THREADS_MAX ? crew->count : THREADS_MAX;
+	size_t started = 0;
+	crew->running = wanted;
+	while (started < wanted && pthread_create(&threads[started], NULL, work, crew) == 0)
+		started++;
+	pthread_mutex_lock(&crew->lock);
+	crew->running -= wanted - started;
+	if (started == 0 && wanted > 0) {
+		crew->has_failed = true;
+		error_set(crew->err, ERROR_LIMIT, "no thread can be started");
+	}
+	pthread_mutex_unlock(&crew->lock);
+	return started;
+}
+
+bool downloads_run(struct store *store, const struct download *downloads, size_t count,
+	bool (*done)(void *context, const struct download *download, struct error *err),
+	void *context, struct error *err)
+{
+	struct crew crew = {
+		.store = store,
+		.downloads = downloads,
+		.count = count,
+		.finished = memory_allocate(count + 1, sizeof *crew.finished),
+		.err = err,
+	};
+	pthread_t threads[THREADS_MAX];
+	pthread_mutex_init(&crew.lock, NULL);
+	pthread_cond_init(&crew.changed, NULL);
+	const size_t started = start_threads(&crew, threads);
+	size_t handed_over = 0;
+	pthread_mutex_lock(&crew.lock);
+	while (crew.running > 0 || handed_over < crew.finished_count) {
+		if (handed_over < crew.finished_count)
+			hand_over(&crew, crew.finished[handed_over++], done, context);
+		else
+			pthread_cond_wait(&crew.changed, &crew.lock);
+	}
+	pthread_mutex_unlock(&crew.lock);
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	pthread_cond_destroy(&crew.changed);
+	pthread_mutex_destroy(&crew.lock);
+	free(crew.finished);
+	return !crew.has_failed;
+}
