@@ -123,7 +123,7 @@ struct catalog_commit {
 struct catalog;
 
 struct catalog_ops {
-	const char *scheme; /* "sqlite", "memory" */
+	const char *scheme; /* "sqlite", "postgresql", "memory" */
 
 	/* MISSING when the catalog has no lake yet. */
 	bool (*load)(struct catalog *catalog, struct arena *arena, struct catalog_view *out,
@@ -191,6 +191,23 @@ struct sqlite_options {
  */
 bool catalog_sqlite_open(
 	const struct sqlite_options *options, struct catalog **out, struct error *err) MUST_CHECK;
+
+struct postgres_catalog_options {
+	const char *url;          /* libpq URI or key=value text, of a database of its own */
+	const char *user;         /* where the url names none; NULL */
+	const char *password;     /* likewise */
+	const char *catalog_name; /* the catalog_name column: "walberg" unless set */
+	bool is_read_only;        /* for queries and status: never makes or changes anything */
+	int64_t busy_timeout_ms;  /* how long a lock of another transaction is waited for */
+	micros_t connect_timeout;
+};
+/*
+ * Makes the database and the tables when they are missing.  MISSING: a read-only open of a database
+ * that is not there; SETUP: no privilege, wrong password, a standby or read-only; UNSUPPORTED: of
+ * a later walberg.  A handle whose connection is lost makes another one by itself.
+ */
+bool catalog_postgres_open(const struct postgres_catalog_options *options, struct catalog **out,
+	struct error *err) MUST_CHECK;
 
 /* Handles made by catalog_memory_share() see the same catalog. */
 struct catalog *catalog_memory_open(void);

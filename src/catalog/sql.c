@@ -175,7 +175,8 @@ bool sql_removals(struct catalog *base, micros_t now, size_t count_max, struct a
 	struct removal **out, size_t *count, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
-	const struct query query = { SQL_LOAD_REMOVALS, PARAMETERS(NUMBER(now), NUMBER(count_max)),
+	const int64_t limit = count_max < INT64_MAX ? (int64_t)count_max : INT64_MAX;
+	const struct query query = { SQL_LOAD_REMOVALS, PARAMETERS(NUMBER(now), NUMBER(limit)),
 		take_removal };
 	struct removal_list list = { 0 };
 	if (!catalog->has_tables)

@@ -51,6 +51,7 @@ static bool lock_and_drop(
 	catalog = NULL;
 	bool done = process_open(configuration->lake_directory, &process, err) &&
 		    lake_open_catalog(configuration, false, &catalog, err) &&
+		    catalog_lock(catalog, err) &&
 		    drop(world_posix(), configuration, catalog, arena, err);
 	catalog_close(catalog);
 	process_close(process);

@@ -1,6 +1,7 @@
 #include "engine/configuration.h"
 
 #include "base/world.h"
+#include "net/postgres.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,9 +32,19 @@ static const struct setting SETTINGS[] = {
 		.help = "Directory of the lake: what the settings below default to." },
 	{ "lake.warehouse", SETTING_TEXT, NULL, AT(lake_warehouse),
 		.help = "Directory of the tables' files; <lake.directory>/warehouse unless set." },
-	{ "lake.catalog", SETTING_TEXT, NULL, AT(lake_catalog),
-		.help = "The catalog, as sqlite:PATH; sqlite:<lake.directory>/catalog.db unless "
-			"set." },
+	{ "lake.catalog", SETTING_TEXT, NULL, .is_secret = true, AT(lake_catalog),
+		.help = "The catalog, as sqlite:PATH, or as postgresql://host:port/database, a "
+			"database of its own, which is made when it is missing; "
+			"sqlite:<lake.directory>/catalog.db unless set." },
+	{ "lake.catalog_server", SETTING_TEXT, NULL, .is_secret = true, AT(lake_catalog_server),
+		.help = "PostgreSQL server, as postgresql://host:port: where lake.catalog is not "
+			"set, the catalog is the database lake_catalog there." },
+	{ "lake.catalog_user", SETTING_TEXT, NULL, AT(lake_catalog_user),
+		.help = "User of a catalog in PostgreSQL, where lake.catalog names none; the "
+			"source's unless set." },
+	{ "lake.catalog_password", SETTING_TEXT, NULL, .is_secret = true, AT(lake_catalog_password),
+		.help = "Password of a catalog in PostgreSQL, where lake.catalog has none; the "
+			"source's unless set." },
 	{ "lake.catalog_name", SETTING_TEXT, "walberg", AT(lake_catalog_name),
 		.help = "Name by which other engines find the tables in the catalog." },
 	{ "lake.commit_interval", SETTING_DURATION, "400ms", .minimum = 10 * 1000,
@@ -75,19 +86,29 @@ static const struct setting SETTINGS[] = {
 		.help = "Threads of the query engine." },
 };
 
+static bool starts_with(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
 /* jdbc:postgresql://host:port/database is libpq's URI with a word before it. */
+static const char *without_jdbc(const char *text)
+{
+	return starts_with(text, "jdbc:postgresql:") ? text + strlen("jdbc:") : text;
+}
+
 static bool convert_jdbc(const char *text, struct arena *arena, const char **out, struct error *err)
 {
 	(void)arena;
 	(void)err;
-	static const char PREFIX[] = "jdbc:";
-	*out = strncmp(text, PREFIX, sizeof PREFIX - 1) == 0 ? text + sizeof PREFIX - 1 : text;
+	*out = without_jdbc(text);
 	return true;
 }
 
 static const struct setting_alias ALIASES[] = {
 	{ "POSTGRES_URL", "source.url", convert_jdbc }, { "POSTGRES_USER", "source.user", NULL },
 	{ "POSTGRES_PASSWORD", "source.password", NULL },
+	{ "JDBC_BASE_URL", "lake.catalog_server", convert_jdbc },
 	{ "WALBERG_CACHE", NULL, NULL }, /* of tools/setup */
 };
 
@@ -148,7 +169,6 @@ static const char *within(const char *directory, const char *name, struct arena 
 
 static void complete_paths(struct configuration *out, struct arena *arena)
 {
-	static const char SQLITE[] = "sqlite:";
 	out->lake_directory = configuration_path(out->lake_directory, arena);
 	const char *lake = out->lake_directory;
 	out->lake_warehouse = out->lake_warehouse != NULL
@@ -157,12 +177,104 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 	out->log_directory = out->log_directory != NULL
 				     ? configuration_path(out->log_directory, arena)
 				     : within(lake, "log", arena);
-	if (out->lake_catalog == NULL)
-		out->lake_catalog = arena_format(arena, "sqlite:%s/catalog.db", lake);
-	else if (strncmp(out->lake_catalog, SQLITE, sizeof SQLITE - 1) == 0)
-		out->lake_catalog = arena_format(arena, "sqlite:%s",
-			configuration_path(out->lake_catalog + sizeof SQLITE - 1, arena));
 }
+
+/* --- the catalog ---------------------------------------------------------------------------- */
+
+static const char SQLITE[] = "sqlite:";
+
+static bool is_postgres(const char *text)
+{
+	return starts_with(text, "postgresql://") || starts_with(text, "postgres://");
+}
+
+/* The server's URL with another database: what stands between the address and the parameters. */
+static bool catalog_on_server(
+	const char *server, struct arena *arena, const char **out, struct error *err)
+{
+	if (!is_postgres(server)) {
+		error_set(err, ERROR_SETUP, "lake.catalog_server does not name a server");
+		return error_hint(err, "Write it as postgresql://host:port.");
+	}
+	const char *address = strstr(server, "://") + strlen("://");
+	const char *end = address + strcspn(address, "/?");
+	const char *parameters = strchr(server, '?');
+	*out = arena_format(arena, "%.*s/lake_catalog%s", (int)(end - server), server,
+		parameters != NULL ? parameters : "");
+	return true;
+}
+
+/* A lake that was made before the server was named would be begun anew beside its own log. */
+static bool check_no_file(
+	const struct configuration *configuration, const char *file, struct error *err)
+{
+	if (access(file, F_OK) != 0)
+		return true;
+	error_set(err, ERROR_SETUP,
+		"the lake in \"%s\" has its catalog in the file catalog.db, but "
+		"lake.catalog_server names a server for it",
+		configuration->lake_directory);
+	return error_hint(err,
+		"Set lake.catalog to sqlite:%s to go on with that lake, or choose "
+		"another lake.directory.",
+		file);
+}
+
+static bool complete_catalog(struct configuration *out, struct arena *arena, struct error *err)
+{
+	const char *file = within(out->lake_directory, "catalog.db", arena);
+	const char *server = out->lake_catalog_server;
+	if (out->lake_catalog == NULL && server == NULL)
+		out->lake_catalog = arena_format(arena, "%s%s", SQLITE, file);
+	else if (out->lake_catalog == NULL)
+		return check_no_file(out, file, err) &&
+		       catalog_on_server(without_jdbc(server), arena, &out->lake_catalog, err);
+	else if (starts_with(out->lake_catalog, SQLITE))
+		out->lake_catalog = arena_format(arena, "%s%s", SQLITE,
+			configuration_path(out->lake_catalog + strlen(SQLITE), arena));
+	else
+		out->lake_catalog = without_jdbc(out->lake_catalog);
+	return true;
+}
+
+static const char *of_source(
+	const char *setting, const char *url, const char *keyword, struct arena *arena)
+{
+	return setting == NULL && url != NULL ? postgres_url_part(url, keyword, arena) : setting;
+}
+
+/* Whoever is another user than the source's has another password. */
+static void complete_catalog_user(struct configuration *out, struct arena *arena)
+{
+	if (!is_postgres(out->lake_catalog) || out->lake_catalog_user != NULL ||
+		postgres_url_part(out->lake_catalog, "user", arena) != NULL)
+		return;
+	out->lake_catalog_user = of_source(out->source_user, out->source_url, "user", arena);
+	if (out->lake_catalog_password == NULL)
+		out->lake_catalog_password =
+			of_source(out->source_password, out->source_url, "password", arena);
+}
+
+bool configuration_catalog(const struct configuration *configuration, enum catalog_form *form,
+	const char **out, struct error *err)
+{
+	const char *catalog = configuration->lake_catalog;
+	*out = catalog;
+	if (starts_with(catalog, SQLITE)) {
+		*form = CATALOG_SQLITE;
+		*out = catalog + strlen(SQLITE);
+		return true;
+	}
+	if (is_postgres(catalog)) {
+		*form = CATALOG_POSTGRES;
+		return true;
+	}
+	error_set(err, ERROR_UNSUPPORTED,
+		"lake.catalog names a catalog that this version does not know");
+	return error_hint(err, "Use sqlite:PATH or postgresql://host:port/database.");
+}
+
+/* --- loading -------------------------------------------------------------------------------- */
 
 static bool explain(struct error *err)
 {
@@ -196,20 +308,8 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
 		!setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, err))
 		return explain(err);
 	complete_paths(out, arena);
-	return true;
-}
-
-bool configuration_catalog_path(
-	const struct configuration *configuration, const char **out, struct error *err)
-{
-	static const char SQLITE[] = "sqlite:";
-	if (strncmp(configuration->lake_catalog, SQLITE, sizeof SQLITE - 1) != 0) {
-		error_set(err, ERROR_UNSUPPORTED,
-			"lake.catalog \"%s\" is not a catalog that this "
-			"version knows",
-			configuration->lake_catalog);
-		return error_hint(err, "Use sqlite:PATH.");
-	}
-	*out = configuration->lake_catalog + sizeof SQLITE - 1;
+	if (!complete_catalog(out, arena, err))
+		return explain(err);
+	complete_catalog_user(out, arena);
 	return true;
 }

@@ -17,7 +17,10 @@ struct configuration { /* texts are in the arena of the loading */
 
 	const char *lake_directory; /* absolute after loading, as the paths below */
 	const char *lake_warehouse;
-	const char *lake_catalog; /* "sqlite:/path" */
+	const char *lake_catalog; /* "sqlite:/path", "postgresql://host/database" */
+	const char *lake_catalog_server;
+	const char *lake_catalog_user; /* after loading, of PostgreSQL: the source's unless set */
+	const char *lake_catalog_password;
 	const char *lake_catalog_name;
 	int64_t lake_commit_interval;
 	int64_t lake_memory;
@@ -61,8 +64,13 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
  */
 const char *configuration_path(const char *path, struct arena *arena);
 
-/* The file behind lake.catalog; UNSUPPORTED when it is not sqlite. */
-bool configuration_catalog_path(
-	const struct configuration *configuration, const char **out, struct error *err) MUST_CHECK;
+enum catalog_form {
+	CATALOG_SQLITE = 1, /* *out is the file */
+	CATALOG_POSTGRES,   /* *out is the connection string */
+};
+
+/* What lake.catalog names; UNSUPPORTED when it is neither. */
+bool configuration_catalog(const struct configuration *configuration, enum catalog_form *form,
+	const char **out, struct error *err) MUST_CHECK;
 
 #endif

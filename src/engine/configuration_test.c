@@ -76,8 +76,10 @@ TEST(arguments_come_before_the_file)
 	CHECK_TEXT(is->log_directory, "/from/argument/log");
 	CHECK_EQUAL(is->log_size_limit, 2 * 1024 * 1024);
 	CHECK_EQUAL(is->log_segment_size, 1024 * 1024);
+	enum catalog_form form;
 	const char *path;
-	CHECK_OK(configuration_catalog_path(is, &path, &loading.err), &loading.err);
+	CHECK_OK(configuration_catalog(is, &form, &path, &loading.err), &loading.err);
+	CHECK_EQUAL(form, CATALOG_SQLITE);
 	CHECK_TEXT(path, "/elsewhere/c.db");
 	arena_deinit(&loading.arena);
 }
@@ -115,9 +117,10 @@ TEST(a_catalog_of_another_kind_is_refused)
 {
 	static const char *const SET[] = { "lake.catalog=rest:http://host" };
 	struct loading loading = { .arguments = { .assignments = SET, .assignment_count = 1 } };
+	enum catalog_form form;
 	const char *path;
 	CHECK_OK(load(&loading), &loading.err);
-	CHECK(!configuration_catalog_path(&loading.configuration, &path, &loading.err));
+	CHECK(!configuration_catalog(&loading.configuration, &form, &path, &loading.err));
 	CHECK_EQUAL(loading.err.kind, ERROR_UNSUPPORTED);
 	CHECK(strstr(loading.err.hint, "sqlite:PATH") != NULL);
 	arena_deinit(&loading.arena);
@@ -132,6 +135,66 @@ TEST(the_urls_of_other_stacks_are_understood)
 	CHECK_TEXT(loading.configuration.source_url, "postgresql://host:5432/shop");
 	CHECK_TEXT(loading.configuration.source_user, "me");
 	arena_deinit(&loading.arena);
+}
+
+static void check_catalog(const char *setting, const char *expected, const char *user,
+	const char *password, const char *const more[2])
+{
+	const char *const set[] = { setting, more[0], more[1] };
+	struct loading loading = { .arguments = {
+					   .url = "postgresql://me:mine@host/shop",
+					   .assignments = set,
+					   .assignment_count = 3,
+				   } };
+	enum catalog_form form;
+	const char *url;
+	CHECK_OK(load(&loading), &loading.err);
+	const struct configuration *is = &loading.configuration;
+	CHECK_OK(configuration_catalog(is, &form, &url, &loading.err), &loading.err);
+	CHECK_EQUAL(form, CATALOG_POSTGRES);
+	CHECK_TEXT(url, expected);
+	CHECK_TEXT(is->lake_catalog_user != NULL ? is->lake_catalog_user : "", user);
+	CHECK_TEXT(is->lake_catalog_password != NULL ? is->lake_catalog_password : "", password);
+	arena_deinit(&loading.arena);
+}
+
+TEST(a_catalog_in_postgres_is_named_by_itself_or_by_its_server)
+{
+	static const char *const NONE[] = { "log.level=info", "log.level=info" };
+	static const char *const OTHERS[] = { "source.user=you", "lake.catalog_password=secret" };
+	static const char *const OWN[] = { "lake.catalog_user=they", "log.level=info" };
+	check_catalog("lake.catalog=postgresql://h:1/c", "postgresql://h:1/c", "me", "mine", NONE);
+	check_catalog(
+		"lake.catalog=jdbc:postgresql://h/c", "postgresql://h/c", "you", "secret", OTHERS);
+	check_catalog("lake.catalog=postgres://h/c", "postgres://h/c", "they", "", OWN);
+	check_catalog("lake.catalog=postgresql://u:p@h/c", "postgresql://u:p@h/c", "", "", NONE);
+	check_catalog("lake.catalog_server=postgresql://h:1", "postgresql://h:1/lake_catalog", "me",
+		"mine", NONE);
+	check_catalog("lake.catalog_server=jdbc:postgresql://h:1/other?sslmode=require",
+		"postgresql://h:1/lake_catalog?sslmode=require", "me", "mine", NONE);
+}
+
+TEST(the_server_of_the_catalog_is_that_of_other_stacks)
+{
+	char server[] = "JDBC_BASE_URL=jdbc:postgresql://postgres:5432";
+	char *environment[] = { server, NULL };
+	struct loading loading = { .environment = environment };
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(loading.configuration.lake_catalog, "postgresql://postgres:5432/lake_catalog");
+	arena_deinit(&loading.arena);
+}
+
+TEST(a_lake_with_a_catalog_of_its_own_is_not_begun_anew_on_a_server)
+{
+	static const char *const SET[] = { "lake.catalog_server=postgresql://host" };
+	struct loading loading = { 0 };
+	write_file(&loading, "catalog.db", "");
+	loading.arguments = (struct configuration_arguments){
+		.lake = test_directory(),
+		.assignments = SET,
+		.assignment_count = 1,
+	};
+	check_refused(&loading, "catalog.db");
 }
 
 static void check_lake(const char *named, const char *expected)

@@ -1,5 +1,7 @@
 #include "engine/lake.h"
 
+#include "net/postgres.h"
+
 #include <stdlib.h>
 
 enum {
@@ -7,16 +9,42 @@ enum {
 	LAKE_ID_BYTES = 4,
 };
 
-static bool open_catalog(const struct configuration *configuration, bool is_read_only,
-	struct catalog **out, struct error *err)
+static bool open_sqlite(const struct configuration *configuration, const char *path,
+	bool is_read_only, struct catalog **out, struct error *err)
 {
-	struct sqlite_options options = {
+	const struct sqlite_options options = {
+		.path = path,
 		.catalog_name = configuration->lake_catalog_name,
 		.is_read_only = is_read_only,
 		.busy_timeout_ms = BUSY_TIMEOUT_MS,
 	};
-	return configuration_catalog_path(configuration, &options.path, err) &&
-	       catalog_sqlite_open(&options, out, err);
+	return catalog_sqlite_open(&options, out, err);
+}
+
+static bool open_postgres(const struct configuration *configuration, const char *url,
+	bool is_read_only, struct catalog **out, struct error *err)
+{
+	const struct postgres_catalog_options options = {
+		.url = url,
+		.user = configuration->lake_catalog_user,
+		.password = configuration->lake_catalog_password,
+		.catalog_name = configuration->lake_catalog_name,
+		.is_read_only = is_read_only,
+		.busy_timeout_ms = BUSY_TIMEOUT_MS,
+		.connect_timeout = configuration->source_connect_timeout,
+	};
+	return catalog_postgres_open(&options, out, err);
+}
+
+static bool open_catalog(const struct configuration *configuration, bool is_read_only,
+	struct catalog **out, struct error *err)
+{
+	enum catalog_form form;
+	const char *place;
+	if (!configuration_catalog(configuration, &form, &place, err))
+		return false;
+	return form == CATALOG_SQLITE ? open_sqlite(configuration, place, is_read_only, out, err)
+				      : open_postgres(configuration, place, is_read_only, out, err);
 }
 
 bool lake_open_catalog(const struct configuration *configuration, bool is_read_only,
@@ -26,10 +54,89 @@ bool lake_open_catalog(const struct configuration *configuration, bool is_read_o
 		return true;
 	if (err->kind != ERROR_MISSING)
 		return false;
-	error_set(err, ERROR_MISSING, "there is no lake in \"%s\"", configuration->lake_directory);
+	if (strncmp(configuration->lake_catalog, "sqlite:", strlen("sqlite:")) == 0)
+		error_set(err, ERROR_MISSING, "there is no lake in \"%s\"",
+			configuration->lake_directory);
 	return error_hint(err, "Name it with --lake, or make it with \"walberg run "
 			       "postgresql://user@host/database\".");
 }
+
+/* --- a database of its own ------------------------------------------------------------------ */
+
+struct database { /* which one it is, of all that there are */
+	const char *system_identifier;
+	const char *name;
+};
+
+static bool identify(const struct postgres_target *target, struct arena *arena,
+	struct database *out, struct error *err)
+{
+	struct postgres *postgres;
+	struct postgres_rows rows;
+	if (!postgres_open(target, &postgres, err))
+		return false;
+	const bool ok = postgres_query(postgres,
+		"SELECT system_identifier, current_database() FROM pg_control_system()", &rows,
+		err);
+	if (ok) {
+		out->system_identifier = arena_copy_cstring(arena, postgres_text(&rows, 0, 0));
+		out->name = arena_copy_cstring(arena, postgres_text(&rows, 0, 1));
+		postgres_rows_close(&rows);
+	}
+	postgres_close(postgres);
+	return ok;
+}
+
+/* A catalog that cannot be reached, or is not there yet, is not the source: opening it says more.
+ */
+static bool check_apart(const struct configuration *configuration, const char *url,
+	struct arena *arena, struct error *err)
+{
+	const struct postgres_target targets[] = {
+		{
+			.url = configuration->source_url,
+			.user = configuration->source_user,
+			.password = configuration->source_password,
+			.connect_timeout = configuration->source_connect_timeout,
+		},
+		{
+			.url = url,
+			.user = configuration->lake_catalog_user,
+			.password = configuration->lake_catalog_password,
+			.connect_timeout = configuration->source_connect_timeout,
+		},
+	};
+	struct database source, catalog;
+	struct error ignored;
+	if (!identify(&targets[0], arena, &source, err))
+		return error_context(err, "comparing the source with the catalog");
+	if (!identify(&targets[1], arena, &catalog, &ignored) ||
+		strcmp(source.system_identifier, catalog.system_identifier) != 0 ||
+		strcmp(source.name, catalog.name) != 0)
+		return true;
+	error_set(err, ERROR_SETUP,
+		"the catalog lies in the source's own database \"%s\": it would capture itself",
+		source.name);
+	return error_hint(err, "Name a database of its own in lake.catalog, for instance "
+			       "postgresql://host:port/lake_catalog; it is made when it is "
+			       "missing.");
+}
+
+bool lake_check_catalog_is_apart(const struct configuration *configuration, struct error *err)
+{
+	enum catalog_form form;
+	const char *place;
+	if (!configuration_catalog(configuration, &form, &place, err))
+		return false;
+	if (form != CATALOG_POSTGRES)
+		return true;
+	struct arena arena = { 0 };
+	const bool ok = check_apart(configuration, place, &arena, err);
+	arena_deinit(&arena);
+	return ok;
+}
+
+/* --- the parts ------------------------------------------------------------------------------ */
 
 bool lake_open(struct world *world, const struct configuration *configuration,
 	struct lake_parts *out, struct error *err)

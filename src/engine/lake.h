@@ -21,6 +21,10 @@ bool lake_open_catalog(const struct configuration *configuration, bool is_read_o
 	struct catalog **out, struct error *err) MUST_CHECK;
 void lake_close(struct lake_parts *parts);
 
+/* SETUP when the catalog is in the source's own database. Before the catalog is made there. */
+bool lake_check_catalog_is_apart(
+	const struct configuration *configuration, struct error *err) MUST_CHECK;
+
 /* Loads the lake, or puts the first row of a new one, with a random id. */
 bool lake_load_or_create(struct world *world, const struct configuration *configuration,
 	struct catalog *catalog, struct arena *arena, struct catalog_view *out,

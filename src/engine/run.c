@@ -572,8 +572,9 @@ bool engine_run(const struct configuration *configuration, volatile sig_atomic_t
 	bool done = lake_check_source_is_given(configuration, err) &&
 		    world_make_directories(run.world, configuration->lake_directory, err) &&
 		    process_open(configuration->lake_directory, &run.process, err) &&
+		    lake_check_catalog_is_apart(configuration, err) &&
 		    lake_open(run.world, configuration, &run.parts, err) &&
-		    run_until_stopped(&run, err);
+		    catalog_lock(run.parts.catalog, err) && run_until_stopped(&run, err);
 	lake_close(&run.parts);
 	process_close(run.process);
 	if (done)

@@ -18,6 +18,7 @@ enum {
 
 struct postgres {
 	PGconn *connection;
+	const char *password_setting;
 };
 
 /* What a kind of failure asks of the administrator. First match wins; a shorter code is a class. */
@@ -27,6 +28,9 @@ struct state_rule {
 	const char *hint;
 };
 
+static const char PASSWORD_HINT[] =
+	"Check the user name and the password, in the connection string or ";
+
 static const struct state_rule STATE_RULES[] = {
 	{ "08", ERROR_LOST, "" },
 	{ "57P01", ERROR_LOST, "" },
@@ -34,9 +38,7 @@ static const struct state_rule STATE_RULES[] = {
 	{ "57P03", ERROR_LOST, "" },
 	{ "57P05", ERROR_LOST, "" },
 	{ "57014", ERROR_BUSY, "" },
-	{ "28P01", ERROR_SETUP,
-		"Check the user name and the password, in the connection string or "
-		"source.password." },
+	{ "28P01", ERROR_SETUP, PASSWORD_HINT },
 	{ "28", ERROR_SETUP,
 		"Check the user name in the connection string, and the server's pg_hba.conf." },
 	{ "3D000", ERROR_SETUP, "Check the database name in the connection string." },
@@ -65,14 +67,10 @@ static const struct state_rule STATE_RULES[] = {
  * another language than English falls to the last rule, LOST, which still shows its words.
  */
 static const struct state_rule CONNECT_RULES[] = {
-	{ "password", ERROR_SETUP,
-		"Check the user name and the password, in the connection string or "
-		"source.password." },
+	{ "password", ERROR_SETUP, PASSWORD_HINT },
 	{ "no pg_hba.conf entry", ERROR_SETUP,
 		"Allow this user, database and address in the server's pg_hba.conf." },
-	{ "authentication", ERROR_SETUP,
-		"Check the user name and the password, in the connection string or "
-		"source.password." },
+	{ "authentication", ERROR_SETUP, PASSWORD_HINT },
 	{ "permission denied for database", ERROR_SETUP,
 		"Run GRANT CONNECT ON DATABASE ... TO the connection string's user." },
 	{ "must be superuser or replication role", ERROR_SETUP,
@@ -115,15 +113,22 @@ static void squeeze(const char *text, char out[static MESSAGE_SIZE])
 	out[used] = '\0';
 }
 
-static bool connect_failed(PGconn *connection, struct error *err)
+static bool give_hint(const struct postgres *postgres, const char *hint, struct error *err)
+{
+	if (hint == PASSWORD_HINT)
+		return error_hint(err, "%s%s.", hint, postgres->password_setting);
+	return error_hint(err, "%s", hint);
+}
+
+static bool connect_failed(const struct postgres *postgres, struct error *err)
 {
 	char message[MESSAGE_SIZE];
-	squeeze(PQerrorMessage(connection), message);
+	squeeze(PQerrorMessage(postgres->connection), message);
 	const struct state_rule *rule = CONNECT_RULES;
 	while (strstr(message, rule->code) == NULL)
 		rule++;
 	error_set(err, rule->kind, "PostgreSQL cannot be reached: %s", message);
-	return error_hint(err, "%s", rule->hint);
+	return give_hint(postgres, rule->hint, err);
 }
 
 static const struct state_rule *rule_of_state(const char *state)
@@ -150,7 +155,7 @@ bool postgres_failed(struct postgres *postgres, const struct pg_result *result, 
 	error_set(err, is_gone && rule->kind != ERROR_SETUP ? ERROR_LOST : rule->kind,
 		"PostgreSQL says: %s (SQLSTATE %s)", message, state);
 	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-	return error_hint(err, "%s", rule->hint[0] || hint == NULL ? rule->hint : hint);
+	return give_hint(postgres, rule->hint[0] || hint == NULL ? rule->hint : hint, err);
 }
 
 /* ---- opening ---------------------------------------------------------------------------- */
@@ -164,8 +169,9 @@ static bool is_port_list(const char *text)
  * A password with '@' or '/' in a URI that does not percent-encode them ends up in the host, the
  * port or the database name, from where messages would quote it. Such a URI is refused unquoted.
  */
-static bool check_url(const char *url, struct error *err)
+static bool check_url(const struct postgres_target *target, struct error *err)
 {
+	const char *url = target->url;
 	char *complaint = NULL;
 	PQconninfoOption *options = PQconninfoParse(url, &complaint);
 	bool is_valid = options != NULL;
@@ -183,7 +189,8 @@ static bool check_url(const char *url, struct error *err)
 	PQconninfoFree(options);
 	if (is_valid)
 		return true;
-	error_set(err, ERROR_SETUP, "the source's connection string cannot be understood");
+	error_set(err, ERROR_SETUP, "the %s's connection string cannot be understood",
+		target->owner != NULL ? target->owner : "source");
 	return error_hint(err,
 		"Write postgresql://user:password@host:port/database, and "
 		"percent-encode special characters in the password (@ is %%40, / is %%2F).");
@@ -236,22 +243,25 @@ static PGconn *connect_to(const struct postgres_target *target)
 	snprintf(timeout, sizeof timeout, "%lld", (long long)seconds);
 	/* What stands before dbname gives way to the URL, what stands after it does not. */
 	const char *const keywords[] = { "user", "password", "keepalives_idle",
-		"keepalives_interval", "keepalives_count", "dbname", "connect_timeout",
-		"application_name", target->is_replication ? "replication" : NULL, NULL };
-	const char *const values[] = { target->user, target->password, "10", "5", "3", target->url,
-		timeout, "walberg", "database", NULL };
+		"keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname", "dbname",
+		"connect_timeout", "application_name",
+		target->is_replication ? "replication" : NULL, NULL };
+	const char *const values[] = { target->user, target->password, "10", "5", "3", "30000",
+		target->url, target->database, timeout, "walberg", "database", NULL };
 	return PQconnectdbParams(keywords, values, 1);
 }
 
 bool postgres_open(const struct postgres_target *target, struct postgres **out, struct error *err)
 {
 	*out = NULL;
-	if (!check_url(target->url, err))
+	if (!check_url(target, err))
 		return false;
 	struct postgres *postgres = memory_allocate(1, sizeof *postgres);
+	postgres->password_setting =
+		target->password_setting != NULL ? target->password_setting : "source.password";
 	postgres->connection = connect_to(target);
 	if (PQstatus(postgres->connection) != CONNECTION_OK) {
-		connect_failed(postgres->connection, err);
+		connect_failed(postgres, err);
 		postgres_close(postgres);
 		return false;
 	}
@@ -270,6 +280,29 @@ void postgres_close(struct postgres *postgres)
 		return;
 	PQfinish(postgres->connection);
 	free(postgres);
+}
+
+const char *postgres_url_part(const char *url, const char *keyword, struct arena *arena)
+{
+	const char *found = NULL;
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+	for (const PQconninfoOption *o = options; o != NULL && o->keyword != NULL; o++)
+		if (o->val != NULL && o->val[0] != '\0' && strcmp(o->keyword, keyword) == 0)
+			found = arena_copy_cstring(arena, o->val);
+	PQconninfoFree(options);
+	return found;
+}
+
+const char *postgres_place(const struct postgres_target *target, struct arena *arena)
+{
+	const char *host = postgres_url_part(target->url, "host", arena);
+	const char *port = postgres_url_part(target->url, "port", arena);
+	const char *database = target->database;
+	if (database == NULL)
+		database = postgres_url_part(target->url, "dbname", arena);
+	return arena_format(arena, "postgresql://%s%s%s/%s", host != NULL ? host : "",
+		port != NULL ? ":" : "", port != NULL ? port : "",
+		database != NULL ? database : "");
 }
 
 int postgres_server_version(const struct postgres *postgres)

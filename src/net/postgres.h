@@ -19,9 +19,12 @@ struct pg_result;
 struct postgres;
 
 struct postgres_target {
-	const char *url;         /* libpq URI or key=value text */
-	const char *user;        /* where the url names none; NULL */
-	const char *password;    /* likewise */
+	const char *url;              /* libpq URI or key=value text */
+	const char *user;             /* where the url names none; NULL */
+	const char *password;         /* likewise */
+	const char *database;         /* instead of the url's; NULL */
+	const char *owner;            /* whose connection it is, for messages; NULL: "source" */
+	const char *password_setting; /* NULL: "source.password" */
 	bool is_replication;     /* a walsender: replication commands, and simple SQL as well */
 	int64_t connect_timeout; /* microseconds; libpq takes whole seconds, at least 2 */
 };
@@ -29,6 +32,12 @@ struct postgres_target {
 bool postgres_open(
 	const struct postgres_target *target, struct postgres **out, struct error *err) MUST_CHECK;
 void postgres_close(struct postgres *postgres);
+
+/* Where it leads, without user and password: "postgresql://host:5432/shop". */
+const char *postgres_place(const struct postgres_target *target, struct arena *arena);
+
+/* What a url says of "user", "password", "dbname" ...; NULL when nothing, or ill formed. */
+const char *postgres_url_part(const char *url, const char *keyword, struct arena *arena);
 
 int postgres_server_version(const struct postgres *postgres); /* 150018 */
 int postgres_backend_pid(const struct postgres *postgres);

@@ -41,8 +41,13 @@ static inline struct postgres_source *postgres_source_of(struct source *source)
 static inline struct postgres_target postgres_source_target(
 	const struct postgres_source *source, bool is_replication)
 {
-	return (struct postgres_target){ source->options.url, source->options.user,
-		source->options.password, is_replication, source->options.connect_timeout };
+	return (struct postgres_target){
+		.url = source->options.url,
+		.user = source->options.user,
+		.password = source->options.password,
+		.is_replication = is_replication,
+		.connect_timeout = source->options.connect_timeout,
+	};
 }
 
 /* The lake's slot as pg_replication_slots has it. */
