@@ -1,4 +1,4 @@
-# Thin: CMake builds, tests/run tests.  `make help` lists what there is.
+# Thin: CMake builds, tests/run tests, deploy/ runs the stack.  `make help` lists what there is.
 
 export HOME := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 export CMAKE_C_COMPILER_LAUNCHER := ccache
@@ -6,9 +6,19 @@ export CMAKE_C_COMPILER_LAUNCHER := ccache
 PREFIX ?= /usr/local
 LIBRARY = $(shell ldd build/release/walberg | awk '/libduckdb/ { print $$3 }')
 
-.PHONY: build install setup test test-long fuzz bench demo docs format clean help
+# The form of the stack: native, or docker where a container engine answers.
+FORM ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo native)
+STACK_native = deploy/stack
+STACK_docker = deploy/containers
+STACK = $(or $(STACK_$(FORM)),$(error FORM=$(FORM) is neither native nor docker))
 
-build: setup ## the program, at build/walberg (default)
+.DEFAULT_GOAL := program
+.PHONY: program install setup test test-long fuzz bench demo docs format help build up down ps logs \
+	restart init-minio verify-cdc test-cdc monitor-kafka sample-data clean
+
+##@ walberg
+
+program: setup ## the program, at build/walberg (what "make" makes)
 	@cmake --preset release >/dev/null
 	@ninja -C build/release walberg
 	@ln -sfn release/walberg build/walberg
@@ -35,22 +45,67 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); fails on a crash
 	@tools/setup tests
 	@tests/fuzz
 
-bench: build ## the measurements of bench/
+bench: program ## the measurements of bench/
 	@tools/setup tests
 	@bench/run $(BENCH)
 
-demo: build ## a private PostgreSQL with a shop, and its lake (DEMO_SECONDS=20 ends by itself)
+demo: program ## a private PostgreSQL with a shop, and its lake (DEMO_SECONDS=20 ends by itself)
 	@demo/run
 
-docs: build ## the references that are made from the program's tables
+docs: program ## the references that are made from the program's tables
 	@build/walberg --help=configuration >docs/configuration.md
 
 format: ## clang-format on every C source
 	@tools/setup tests
 	@git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
 
-clean: ## remove build/
+##@ the stack: PostgreSQL, Kafka, Flink, MinIO and walberg (FORM=native or docker)
+
+build: ## everything that the stack runs: walberg and the servers, or their images
+	@$(STACK) build
+
+up: ## start it, and wait until it answers; the addresses are then in .stack/env
+	@$(STACK) up
+
+down: ## stop it; the data stay
+	@$(STACK) down
+
+ps: ## what runs, where, and with how much memory
+	@$(STACK) ps
+
+logs: ## the end of every service's log; logs-NAME is one's
+	@$(STACK) logs
+
+logs-%:
+	@$(STACK) logs $*
+
+restart: ## stop and start it; restart-NAME is one service
+	@$(STACK) restart
+
+restart-%:
+	@$(STACK) restart $*
+
+init-minio: ## make the buckets "warehouse" and "staging"
+	@STACK=$(STACK) scripts/init-minio
+
+sample-data: ## load the sample shop (scripts/init-db.sql); may be repeated
+	@STACK=$(STACK) scripts/sample-data
+
+verify-cdc: ## whether changes can flow: wal_level, publication, slot, lag, tables
+	@STACK=$(STACK) scripts/verify-cdc.sh
+
+test-cdc: ## change a row, and see the changes arrive in the lake
+	@STACK=$(STACK) scripts/test-cdc
+
+monitor-kafka: ## the decoded changes as they come; Ctrl-C ends it
+	@STACK=$(STACK) scripts/monitor-kafka.sh
+
+clean: ## stop the stack and remove its data, and build/
+	@$(STACK) clean
 	@rm -rf build
 
+##@
+
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^##@ ./ { print substr($$0, 5) ":" } \
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

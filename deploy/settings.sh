@@ -1,0 +1,76 @@
+# What both forms of the stack are told: .env, its ports, and the environment, which counts more.
+# Read by deploy/stack and deploy/containers in the project's directory; $state is the stack's own.
+# shellcheck shell=bash
+
+# shellcheck source=deploy/versions
+. deploy/versions
+
+SERVICES="postgres kafka minio jobmanager taskmanager sql-gateway walberg"
+BUCKETS="warehouse staging"
+
+# In the order in which STACK_PORT_BASE=N moves them: to N, N + 1, ...
+PORTS="POSTGRES=5432 KAFKA=9092 FLINK=8081 GATEWAY=8083 MINIO=9000 CONSOLE=9001 WALBERG=8080
+	CONTROLLER=9093 RPC=6123"
+
+fail() { # TEXT [HINT]
+	echo "error: $1" >&2
+	[ -z "${2:-}" ] || echo " hint: $2" >&2
+	exit 1
+}
+
+# Sets NAME=VALUE lines of a file, where the environment does not.
+read_settings() {
+	local name value
+	while IFS='=' read -r name value; do
+		[[ $name =~ ^[A-Z_]+$ ]] || continue
+		[ -n "${!name+set}" ] || export "$name=$value"
+	done <"$1"
+}
+
+check_version() { # NAME KNOWN...
+	local name=$1
+	shift
+	[[ " $* " == *" ${!name} "* ]] ||
+		fail "$name \"${!name}\" is not a version that the stack knows" \
+			"Set $name=$1 in .env; deploy/versions lists what belongs together."
+}
+
+# STACK_POSTGRES_PORT and so on.  A stack that is up keeps the ports in $state/ports.
+settle_ports() {
+	local entry name given kept base=${STACK_PORT_BASE:-}
+	for entry in $PORTS; do
+		name=STACK_${entry%=*}_PORT
+		given=${!name:-$base}
+		[ -z "$base" ] || base=$((base + 1))
+		kept=$(sed -n "s/^$name=//p" "$state/ports" 2>/dev/null || true)
+		[ -z "$given" ] || [ -z "$kept" ] || [ "$given" = "$kept" ] ||
+			fail "the stack is up with $name=$kept, not $given" "Take it down first."
+		given=${given:-${kept:-${entry#*=}}}
+		[[ $given =~ ^[0-9]+$ ]] && [ "$given" -gt 0 ] && [ "$given" -lt 65536 ] ||
+			fail "$name \"$given\" is not a port" "Set it to a number from 1 to 65535."
+		export "$name=$given"
+	done
+}
+
+keep_ports() {
+	local entry name
+	for entry in $PORTS; do
+		name=STACK_${entry%=*}_PORT
+		echo "$name=${!name}"
+	done >"$state/ports"
+}
+
+check_service() {
+	[[ " $SERVICES " == *" $1 "* ]] ||
+		fail "the stack has no service \"$1\"" "Its services are: $SERVICES."
+}
+
+[ ! -e .env ] || read_settings .env
+: "${FLINK_VERSION:=${FLINK_VERSIONS%% *}}" "${JAVA_VERSION:=${JAVA_VERSIONS%% *}}"
+# shellcheck disable=SC2086
+check_version FLINK_VERSION $FLINK_VERSIONS
+# shellcheck disable=SC2086
+check_version JAVA_VERSION $JAVA_VERSIONS
+: "${POSTGRES_USER:=postgres}" "${POSTGRES_PASSWORD:=postgres}" "${POSTGRES_DB:=postgres}"
+: "${MINIO_ACCESS_KEY:=minioadmin}" "${MINIO_SECRET_KEY:=minioadmin}"
+: "${KAFKA_TOPIC:=postgresql_cdc}" "${KAFKA_GROUP:=data_lake_group}"
