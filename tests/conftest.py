@@ -10,12 +10,16 @@ A module's tests share one PostgreSQL server; each test has a database and a lak
         database.sql("INSERT INTO t VALUES (1)")
         database.catch_up(lake)
 
-A module may give POSTGRES, the settings of its server.
+A module may give POSTGRES, the settings of its server.  A test may be run for lakes of several
+kinds, BOTH being that on the local disk and that on MinIO with its catalog in PostgreSQL:
+
+    @pytest.mark.parametrize("kind", BOTH, indirect=True)
 """
 
 import itertools
 import os
 import pathlib
+import random
 import shutil
 import signal
 import sys
@@ -31,6 +35,20 @@ from support.walberg import Lake, lsn_number  # noqa: E402
 
 COUNTER = itertools.count(1)
 IS_LONG = "WALBERG_TEST_LONG" in os.environ
+BOTH = ["local", "stack"]
+
+
+@pytest.fixture
+def chance():
+    """The test's random choices; WALBERG_TEST_SEED repeats them, as far as a race can be."""
+    seed = int(os.environ["WALBERG_TEST_SEED"])
+    print(f"WALBERG_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
+def pytest_configure():
+    """All workers choose by the same seed, or they would not find the same tests."""
+    os.environ.setdefault("WALBERG_TEST_SEED", str(random.SystemRandom().randrange(10 ** 9)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -104,7 +122,20 @@ def database(server, request):
         made.remove()
 
 
-def make_lake(url, settings=None, directory=None):
+@pytest.fixture(scope="session")
+def stack():
+    from support.stack import Stack
+    with Stack() as running:
+        yield running
+
+
+@pytest.fixture
+def kind(request):
+    """Of the lakes that the test makes."""
+    return getattr(request, "param", "local")
+
+
+def make_lake(url, settings=None, directory=None, place=None):
     """It runs as the server's user when the tests run as root."""
     user = postgres.USER if os.geteuid() == 0 else None
     if directory is None:
@@ -113,7 +144,7 @@ def make_lake(url, settings=None, directory=None):
         if user:
             shutil.chown(parent, user, user)
         directory = parent / "lake"
-    return Lake(directory, url, settings, user)
+    return Lake(directory, url, settings, user, place)
 
 
 def remove_lake(lake, is_kept=False):
@@ -127,16 +158,18 @@ def remove_lake(lake, is_kept=False):
               file=sys.stderr)
     else:
         shutil.rmtree(lake.directory.parent, ignore_errors=True)
+        lake.place.remove()
     assert not is_crash, f"walberg ended with {code}"
 
 
 @pytest.fixture
-def walberg(request, database):
+def walberg(request, database, kind):
     """Makes lakes of the test's database: walberg(settings=..., url=..., directory=...)."""
     made = []
 
     def make(settings=None, url=None, directory=None):
-        made.append(make_lake(url or database.url, settings, directory))
+        place = request.getfixturevalue("stack").place() if kind == "stack" else None
+        made.append(make_lake(url or database.url, settings, directory, place))
         return made[-1]
 
     yield make

@@ -13,10 +13,10 @@ and backslash, tab, newline and the like are escaped by a backslash.  Values are
 A digest is the count of rows and the sum of the first halves of their SHA-256 modulo 2^128: the
 same whatever their order, and unlike the count it knows each row and how often it is there.
 
-    canon.py [--digest] [--snapshot ID] metadata FILE...
-    canon.py [--digest] [--snapshot ID] sql FILE-OF-SQLITE CATALOG NAMESPACE.TABLE...
+    canon.py [OPTION...] metadata FILE...
+    canon.py [OPTION...] sql URI CATALOG NAMESPACE.TABLE...
 
-prints the rows that PyIceberg reads, in the order of their bytes, as java/Judge.java does.
+with --digest, --snapshot ID, and --property NAME=VALUE of the catalog, prints the rows that PyIceberg reads, in the order of their bytes, as java/Judge.java does.
 """
 
 import argparse
@@ -138,12 +138,13 @@ def _expression(name, kind):
 
 def tables(arguments):
     """PyIceberg's tables."""
+    properties = dict(text.split("=", 1) for text in arguments.property)
     if arguments.kind == "metadata":
         from pyiceberg.table import StaticTable
-        return [StaticTable.from_metadata(file) for file in arguments.names]
+        return [StaticTable.from_metadata(file, properties) for file in arguments.names]
     from pyiceberg.catalog.sql import SqlCatalog
-    file, name, *names = arguments.names
-    catalog = SqlCatalog(name, uri=f"sqlite:///{file}", init_catalog_tables="false")
+    uri, name, *names = arguments.names
+    catalog = SqlCatalog(name, uri=uri, init_catalog_tables="false", **properties)
     return [catalog.load_table(table) for table in names]
 
 
@@ -151,6 +152,7 @@ def main():
     parser = argparse.ArgumentParser(description="Canonical rows of Iceberg tables by PyIceberg.")
     parser.add_argument("--digest", action="store_true")
     parser.add_argument("--snapshot", type=int)
+    parser.add_argument("--property", action="append", default=[])
     parser.add_argument("kind", choices=["metadata", "sql"])
     parser.add_argument("names", nargs="+")
     arguments = parser.parse_args()

@@ -10,17 +10,21 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("WALBERG_CACHE", pathlib.Path.home() / ".cache/walberg"))
 JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
-        f"{CACHE}/java/lib/*:{CACHE}/java/classes", "Judge"]
+        f"{CACHE}/java/lib/*:{HERE.parents[1]}/build/judge", "Judge"]
 PYICEBERG = [sys.executable, str(HERE / "canon.py")]
 
 
-def _options(digest, snapshot):
-    return [*(["--digest"] if digest else []),
-            *(["--snapshot", str(snapshot)] if snapshot else [])]
+def _options(digest, snapshot, properties):
+    options = ["--digest"] if digest else []
+    if snapshot:
+        options += ["--snapshot", str(snapshot)]
+    for name, value in properties.items():
+        options += ["--property", f"{name}={value}"]
+    return options
 
 
-def _read(judge, names, digest, snapshot):
-    done = subprocess.run([*judge, *_options(digest, snapshot), *map(str, names)], check=False,
+def _read(judge, names, *options):
+    done = subprocess.run([*judge, *_options(*options), *map(str, names)], check=False,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode != 0:
         raise RuntimeError(f"{judge[0]} could not read {names}: {done.stderr.decode()[-2000:]}")
@@ -36,9 +40,9 @@ def _java():
     return process
 
 
-def _ask_java(names, digest, snapshot):
+def _ask_java(names, *options):
     process = _java()
-    request = "\t".join([*_options(digest, snapshot), *map(str, names)])
+    request = "\t".join([*_options(*options), *map(str, names)])
     process.stdin.write(request.encode() + b"\n")
     process.stdin.flush()
     rows = []
@@ -52,18 +56,18 @@ def _ask_java(names, digest, snapshot):
     raise RuntimeError(f"Java ended while it read {names}")
 
 
-def java(catalog, *tables, name="walberg", digest=False, snapshot=None):
-    """The rows of the tables of a SQLite catalog; with digest one digest a table."""
-    return _ask_java(["jdbc", catalog, name, *tables], digest, snapshot)
+def java(place, *tables, name="walberg", digest=False, snapshot=None):
+    """The rows of the tables of a place's catalog; with digest one digest a table."""
+    return _ask_java(["jdbc", place.jdbc_uri, name, *tables], digest, snapshot, place.properties)
 
 
-def java_metadata(*files, digest=False, snapshot=None):
-    return _ask_java(["metadata", *files], digest, snapshot)
+def java_metadata(*files, digest=False, snapshot=None, properties=None):
+    return _ask_java(["metadata", *files], digest, snapshot, properties or {})
 
 
-def pyiceberg(catalog, *tables, name="walberg", digest=False, snapshot=None):
-    return _read(PYICEBERG, ["sql", catalog, name, *tables], digest, snapshot)
+def pyiceberg(place, *tables, name="walberg", digest=False, snapshot=None):
+    return _read(PYICEBERG, ["sql", place.uri, name, *tables], digest, snapshot, place.properties)
 
 
-def pyiceberg_metadata(*files, digest=False, snapshot=None):
-    return _read(PYICEBERG, ["metadata", *files], digest, snapshot)
+def pyiceberg_metadata(*files, digest=False, snapshot=None, properties=None):
+    return _read(PYICEBERG, ["metadata", *files], digest, snapshot, properties or {})

@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import canon
 import judges
+from support.place import Local
 from support.postgres import Postgres
 
 SOURCE = r"""
@@ -33,8 +34,8 @@ def places(tmp_path_factory):
     """A PostgreSQL table, and the same rows in an Iceberg table that PyIceberg wrote."""
     from pyiceberg.catalog.sql import SqlCatalog
     folder = tmp_path_factory.mktemp("lake")
-    file = folder / "catalog.db"
-    catalog = SqlCatalog("walberg", uri=f"sqlite:///{file}", warehouse=f"file://{folder}")
+    place = Local(folder)
+    catalog = SqlCatalog("walberg", uri=place.uri, warehouse=f"file://{folder}")
     catalog.create_namespace("public")
     with Postgres() as server:
         server.sql(SOURCE)
@@ -42,7 +43,7 @@ def places(tmp_path_factory):
         rows = arrow_rows(connection)
         table = catalog.create_table("public.every_type", rows.schema)
         table.append(rows)
-        yield connection, file, table
+        yield connection, place, table
         connection.close()
 
 
@@ -69,22 +70,22 @@ def arrow_rows(connection):
 
 
 def test_postgres_pyiceberg_and_java_give_the_same_rows(places):
-    connection, file, table = places
+    connection, place, table = places
     expected = sorted(canon.rows_of_postgres(connection, "public.every_type"))
     assert len(expected) == 3
-    assert judges.pyiceberg(file, "public.every_type") == expected
-    assert judges.java(file, "public.every_type") == expected
+    assert judges.pyiceberg(place, "public.every_type") == expected
+    assert judges.java(place, "public.every_type") == expected
     assert judges.java_metadata(table.metadata_location) == expected
     assert judges.pyiceberg_metadata(table.metadata_location) == expected
 
 
 def test_digests_agree_and_notice_one_changed_value(places):
-    connection, file, table = places
+    connection, place, table = places
     rows = canon.rows_of_postgres(connection, "public.every_type")
     expected = [canon.digest(rows).encode()]
     snapshot = table.current_snapshot().snapshot_id
-    assert judges.pyiceberg(file, "public.every_type", digest=True) == expected
-    assert judges.java(file, "public.every_type", digest=True, snapshot=snapshot) == expected
+    assert judges.pyiceberg(place, "public.every_type", digest=True) == expected
+    assert judges.java(place, "public.every_type", digest=True, snapshot=snapshot) == expected
     assert canon.digest(rows[::-1]) == canon.digest(rows)
     assert canon.digest([rows[0].replace(b"\tt\t", b"\tf\t"), *rows[1:]]) != canon.digest(rows)
     assert canon.digest([*rows, rows[0]]) != canon.digest(rows)

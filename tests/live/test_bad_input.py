@@ -253,21 +253,21 @@ def test_a_catalog_that_is_somebody_elses_file(lake, database, walberg):
     shutil.chown(other.directory, lake.user, lake.user)
     for octets in [b"not a database at all, but long enough to be looked at" * 40,
                    b"SQLite format 3\0", os.urandom(8192)]:
-        other.catalog.write_bytes(octets)
-        shutil.chown(other.catalog, lake.user, lake.user)
-        assert_refused(other, str(other.catalog))
-        assert other.catalog.read_bytes() == octets
-    catalog = lake.catalog.read_bytes()
-    lake.catalog.write_bytes(catalog[:5000])
-    assert_refused(lake, str(lake.catalog))
-    assert lake.catalog.read_bytes() == catalog[:5000]
-    lake.catalog.write_bytes(catalog)
+        other.place.file.write_bytes(octets)
+        shutil.chown(other.place.file, lake.user, lake.user)
+        assert_refused(other, str(other.place.file))
+        assert other.place.file.read_bytes() == octets
+    catalog = lake.place.file.read_bytes()
+    lake.place.file.write_bytes(catalog[:5000])
+    assert_refused(lake, str(lake.place.file))
+    assert lake.place.file.read_bytes() == catalog[:5000]
+    lake.place.file.write_bytes(catalog)
     assert_goes_on(lake, database)
 
 
 def change_catalog(lake, statement):
     import sqlite3
-    with contextlib.closing(sqlite3.connect(lake.catalog)) as connection:
+    with contextlib.closing(sqlite3.connect(lake.place.file)) as connection:
         connection.execute(statement)
         connection.commit()
 

@@ -327,9 +327,7 @@ def test_new_tables_are_taken_in_at_the_next_start(lake, database):
 # ---- other writers -------------------------------------------------------------------------
 
 def foreign_table(lake, name):
-    from pyiceberg.catalog.sql import SqlCatalog
-    catalog = SqlCatalog("walberg", uri=f"sqlite:///{lake.catalog}", init_catalog_tables="false")
-    return catalog.load_table(name)
+    return lake.place.pyiceberg().load_table(name)
 
 
 def test_a_property_that_pyiceberg_sets_is_built_upon(lake, database):
@@ -375,9 +373,7 @@ def test_rows_that_pyiceberg_adds_pause_that_table_alone(lake, database, is_runn
 
 
 def test_a_table_that_was_dropped_from_the_catalog_is_paused_alone(lake, database):
-    from pyiceberg.catalog.sql import SqlCatalog
-    catalog = SqlCatalog("walberg", uri=f"sqlite:///{lake.catalog}", init_catalog_tables="false")
-    catalog.drop_table("public.t")
+    lake.place.pyiceberg().drop_table("public.t")
     database.sql(ROWS.format(101, 200))
     lake.wait_state("public.t", "paused")
     database.catch_up(lake)

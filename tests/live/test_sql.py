@@ -145,7 +145,7 @@ def refusals(shop):
     done = {}
     with lake.session() as session:
         for statement in REFUSED:
-            text = statement.format(file=file, catalog=lake.catalog)
+            text = statement.format(file=file, catalog=lake.place.file)
             try:
                 done[statement] = session.sql(text)
             except Exception as error:

@@ -87,8 +87,7 @@ def lake_rows(lake, database, name, at=""):
 # ---- all of them ---------------------------------------------------------------------------
 
 def pyiceberg_rows(lake, name):
-    from pyiceberg.catalog.sql import SqlCatalog
-    catalog = SqlCatalog("walberg", uri=f"sqlite:///{lake.catalog}", init_catalog_tables="false")
+    catalog = lake.place.pyiceberg()
     try:
         table = catalog.load_table(tuple(name.split(".", 1)))
         return canon.rows_of_arrow(table.scan().to_arrow())
@@ -101,10 +100,15 @@ def java_digests(lake, names):
     their metadata files."""
     plain = [name for name in names if name.count(".") == 1]
     dotted = [name for name in names if name.count(".") != 1]
-    digests = judges.java(lake.catalog, *plain, digest=True) if plain else []
+    digests = judges.java(lake.place, *plain, digest=True) if plain else []
     if dotted:
-        digests += judges.java_metadata(*map(lake.location, dotted), digest=True)
+        digests += java_metadata(lake, *dotted, digest=True)
     return dict(zip(plain + dotted, digests))
+
+
+def java_metadata(lake, *names, digest=False):
+    return judges.java_metadata(*map(lake.location, names), digest=digest,
+                                properties=lake.place.properties)
 
 
 def _explain(reader, name, expected, actual):
@@ -138,4 +142,4 @@ def assert_equal(database, lake, *names):
     for name, found in java_digests(lake, names).items():
         if found != digests[name].encode():
             raise AssertionError(_explain("Iceberg's Java library", name, expected[name],
-                                          judges.java_metadata(lake.location(name))))
+                                          java_metadata(lake, name)))

@@ -15,6 +15,7 @@ starts one, runs COMMAND with its address in WALBERG_TEST_POSTGRES, and removes 
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -26,6 +27,7 @@ import time
 BIN = pathlib.Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
 USER = "postgres"
 START_SECONDS = 60
+PORTS = (10000, 32768)  # below ip_local_port_range
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -41,9 +43,13 @@ SETTINGS = {
 
 
 def free_port():
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Not one of those that the system gives to connections: a server that is down finds its port
+    free when it comes back."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with contextlib.closing(socket.socket()) as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Postgres:

@@ -7,7 +7,8 @@
     lake.stop()
 
 WALBERG names the program; build/walberg unless set.  With a user, every process of the lake runs as
-that one; the program is then copied to where any user can read it.
+that one; the program is then copied to where any user can read it.  Where its tables and its
+catalog are is the place (place.py); in its directory unless one is given.
 """
 
 import atexit
@@ -18,15 +19,15 @@ import json
 import mmap
 import os
 import pathlib
-import pwd
 import re
 import shutil
 import signal
-import sqlite3
 import struct
 import subprocess
 import tempfile
 import time
+
+from support import place as places
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("WALBERG", str(ROOT / "build/walberg"))
@@ -77,22 +78,6 @@ def lsn_text(number):
     return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
 
 
-@contextlib.contextmanager
-def acting_as(user):
-    """Files are made as the user, not as root: SQLite's readers make some, which others open."""
-    if user is None:
-        yield
-        return
-    entry = pwd.getpwnam(user)
-    os.setegid(entry.pw_gid)
-    os.seteuid(entry.pw_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(os.getuid())
-        os.setegid(os.getgid())
-
-
 class Failed(RuntimeError):
     """A command ended with another code than 0."""
 
@@ -100,8 +85,9 @@ class Failed(RuntimeError):
 class Lake:
     """prefix: a program that runs every command, with its arguments."""
 
-    def __init__(self, directory, url=None, settings=None, user=None):
+    def __init__(self, directory, url=None, settings=None, user=None, place=None):
         self.directory = pathlib.Path(directory)
+        self.place = place or places.Local(self.directory, user)
         self.url = url
         self.settings = dict(settings or {})
         self.user = user
@@ -121,7 +107,7 @@ class Lake:
 
     def arguments(self, command, *arguments):
         options = ["--lake", self.directory]
-        for name, value in self.settings.items():
+        for name, value in {**self.place.settings, **self.settings}.items():
             options += ["--set", f"{name}={value}"]
         program = open_program() if self.user else PROGRAM
         return [str(argument) for argument in [*self.prefix, program, command, *arguments,
@@ -249,40 +235,20 @@ class Lake:
 
     # ---- the catalog -----------------------------------------------------------------------
 
-    @property
-    def catalog(self):
-        return self.directory / "catalog.db"
-
-    @contextlib.contextmanager
     def catalog_transaction(self):
-        """A cursor that sees the catalog at one moment."""
-        with acting_as(self.user):
-            connection = sqlite3.connect(f"file:{self.catalog}?mode=ro", uri=True, timeout=30,
-                                         isolation_level=None)
-            try:
-                connection.execute("BEGIN")
-                yield connection
-            finally:
-                connection.close()
+        """A cursor that sees the catalog at one moment; parameters stand for its question marks."""
+        return self.place.transaction()
 
-    @contextlib.contextmanager
     def catalog_held(self):
         """Nobody else can write to the catalog within."""
-        with acting_as(self.user):
-            connection = sqlite3.connect(self.catalog, timeout=30, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            yield
-            connection.execute("ROLLBACK")
-        finally:
-            connection.close()
+        return self.place.held()
 
     def catalog_rows(self, statement, *parameters):
-        """None before the catalog is there."""
+        """None before the catalog is there, or while its server is not."""
         try:
             with self.catalog_transaction() as catalog:
                 return catalog.execute(statement, parameters).fetchall()
-        except sqlite3.OperationalError:
+        except self.place.ERRORS:
             return []
 
     def position(self):
@@ -298,7 +264,7 @@ class Lake:
         return (STATES[rows[0][0]], rows[0][1]) if rows else (None, None)
 
     def location(self, name):
-        """The path of the table's present metadata file."""
+        """The table's present metadata file: its path, or its URI when it is no file."""
         return self.metadata_locations()[name].removeprefix("file://")
 
     def metadata_locations(self):

@@ -15,11 +15,13 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.iceberg.BaseTable;
+import org.apache.iceberg.CatalogUtil;
 import org.apache.iceberg.StaticTableOperations;
 import org.apache.iceberg.Table;
 import org.apache.iceberg.catalog.TableIdentifier;
@@ -27,6 +29,7 @@ import org.apache.iceberg.data.IcebergGenerics;
 import org.apache.iceberg.data.Record;
 import org.apache.iceberg.hadoop.HadoopFileIO;
 import org.apache.iceberg.io.CloseableIterable;
+import org.apache.iceberg.io.FileIO;
 import org.apache.iceberg.jdbc.JdbcCatalog;
 import org.apache.iceberg.types.Type;
 import org.apache.iceberg.types.Types;
@@ -37,10 +40,12 @@ import org.apache.iceberg.util.SnapshotUtil;
  * the order of their bytes; with --digest one line a table.
  *
  * <pre>
- * Judge [--digest] [--snapshot ID] metadata FILE...
- * Judge [--digest] [--snapshot ID] jdbc FILE-OF-SQLITE CATALOG NAMESPACE.TABLE...
+ * Judge [OPTION...] metadata FILE...
+ * Judge [OPTION...] jdbc URI CATALOG NAMESPACE.TABLE...
  * Judge --serve
  * </pre>
+ *
+ * Options: --digest, --snapshot ID, and --property NAME=VALUE of the catalog and of its files.
  *
  * The last answers requests from standard input, a line of arguments with tabs between them each;
  * an answer ends with a zero byte and, where it failed, the reason, on a line of their own.
@@ -78,15 +83,24 @@ public final class Judge {
   private static void answer(Deque<String> left, OutputStream out) throws Exception {
     boolean digest = false;
     Long snapshot = null;
+    Map<String, String> properties = new HashMap<>();
     while (left.peek().startsWith("--")) {
-      if (left.pop().equals("--digest")) {
+      String option = left.pop();
+      if (option.equals("--digest")) {
         digest = true;
-      } else {
+      } else if (option.equals("--snapshot")) {
         snapshot = Long.valueOf(left.pop());
+      } else {
+        String[] property = left.pop().split("=", 2);
+        properties.put(property[0], property[1]);
       }
     }
-    try (JdbcCatalog catalog = new JdbcCatalog()) {
-      for (Table table : tables(catalog, left)) {
+    String kind = left.pop();
+    try (JdbcCatalog catalog = new JdbcCatalog();
+        FileIO files = openFiles(properties)) {
+      List<Table> tables =
+          kind.equals("jdbc") ? open(catalog, properties, left) : openFrom(files, left);
+      for (Table table : tables) {
         List<byte[]> rows = rows(table, snapshot);
         if (digest) {
           out.write((digest(rows) + "\n").getBytes(StandardCharsets.US_ASCII));
@@ -101,27 +115,29 @@ public final class Judge {
     }
   }
 
-  private static List<Table> tables(JdbcCatalog catalog, Deque<String> arguments) {
-    String kind = arguments.pop();
+  private static FileIO openFiles(Map<String, String> properties) {
+    String kind = properties.getOrDefault("io-impl", HadoopFileIO.class.getName());
+    return CatalogUtil.loadFileIO(kind, properties, new Configuration());
+  }
+
+  private static List<Table> openFrom(FileIO files, Iterable<String> locations) {
     List<Table> tables = new ArrayList<>();
-    if (kind.equals("metadata")) {
-      HadoopFileIO files = new HadoopFileIO(new Configuration());
-      for (String file : arguments) {
-        tables.add(new BaseTable(new StaticTableOperations(file, files), file));
-      }
-    } else if (kind.equals("jdbc")) {
-      catalog.setConf(new Configuration());
-      Map<String, String> properties =
-          Map.of(
-              "uri", "jdbc:sqlite:file:" + arguments.pop(),
-              "warehouse", "file:///unused",
-              "jdbc.schema-version", "V1");
-      catalog.initialize(arguments.pop(), properties);
-      for (String name : arguments) {
-        tables.add(catalog.loadTable(TableIdentifier.parse(name)));
-      }
-    } else {
-      throw new IllegalArgumentException("neither metadata nor jdbc: " + kind);
+    for (String location : locations) {
+      tables.add(new BaseTable(new StaticTableOperations(location, files), location));
+    }
+    return tables;
+  }
+
+  private static List<Table> open(
+      JdbcCatalog catalog, Map<String, String> properties, Deque<String> arguments) {
+    List<Table> tables = new ArrayList<>();
+    properties.put("uri", arguments.pop());
+    properties.put("warehouse", "file:///unused");
+    properties.put("jdbc.schema-version", "V1");
+    catalog.setConf(new Configuration());
+    catalog.initialize(arguments.pop(), properties);
+    for (String name : arguments) {
+      tables.add(catalog.loadTable(TableIdentifier.parse(name)));
     }
     return tables;
   }

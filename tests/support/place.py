@@ -1,0 +1,107 @@
+"""Where a lake lives: its tables and its catalog, as walberg and other readers are told of them.
+
+    Local(directory)        files and SQLite in the lake's directory
+    stack.Stacked(...)      MinIO, and a PostgreSQL server of its own
+
+    settings        walberg's, for every command
+    uri, jdbc_uri   of the catalog, for SQLAlchemy (PyIceberg) and for Java
+    warehouse       the URI before the paths of all objects, and objects(): {path: bytes}
+    properties      of PyIceberg and of Java's catalogs: how objects are read
+    pyiceberg()     the catalog, opened by it
+    connect()       to the catalog: execute(statement, parameters).fetchall(), close()
+    transaction()   the same, seeing one moment
+    held()          nobody else can write to the catalog within
+    ERRORS          what these raise while there is no catalog
+    outages()       a number that is another after a server of the place was down, odd while one is
+    remove()        what is not in the lake's directory
+"""
+
+import contextlib
+import os
+import pathlib
+import pwd
+import sqlite3
+
+
+@contextlib.contextmanager
+def acting_as(user):
+    """Files are made as the user, not as root: SQLite's readers make some, which others open."""
+    if user is None:
+        yield
+        return
+    entry = pwd.getpwnam(user)
+    os.setegid(entry.pw_gid)
+    os.seteuid(entry.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        os.setegid(os.getgid())
+
+
+class Place:
+    def pyiceberg(self, name="walberg"):
+        from pyiceberg.catalog.sql import SqlCatalog
+        return SqlCatalog(name, uri=self.uri, init_catalog_tables="false", **self.properties)
+
+    @contextlib.contextmanager
+    def transaction(self):
+        connection = self.connect()
+        try:
+            connection.execute(self.BEGIN)
+            yield connection
+        finally:
+            connection.close()
+
+    def outages(self):
+        return 0
+
+    def remove(self):
+        pass
+
+
+class Local(Place):
+    BEGIN = "BEGIN"
+    ERRORS = (sqlite3.OperationalError,)
+    settings = {}
+    properties = {}
+
+    def __init__(self, directory, user=None):
+        self.directory = pathlib.Path(directory)
+        self.file = self.directory / "catalog.db"
+        self.user = user
+
+    @property
+    def uri(self):
+        return f"sqlite:///{self.file}"
+
+    @property
+    def jdbc_uri(self):
+        return f"jdbc:sqlite:file:{self.file}"
+
+    @property
+    def warehouse(self):
+        return f"file://{self.directory}/warehouse"
+
+    def objects(self):
+        root = self.directory / "warehouse"
+        return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*")
+                if path.is_file()}
+
+    def connect(self):
+        with acting_as(self.user):
+            connection = sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30,
+                                         isolation_level=None)
+            connection.execute("SELECT 1 FROM sqlite_master")  # opens what is beside the file
+        return connection
+
+    @contextlib.contextmanager
+    def held(self):
+        with acting_as(self.user):
+            connection = sqlite3.connect(self.file, timeout=30, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
