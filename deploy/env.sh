@@ -1,0 +1,31 @@
+# The addresses of a stack, as they stand in .stack/env: the names are the usual ones, and those of
+# psql (PG...), so that it needs no arguments.
+# shellcheck shell=bash
+
+# Flink may see PostgreSQL and MinIO elsewhere than this machine does.
+print_env() { # HOST POSTGRES_AS_FLINK_SEES_IT MINIO_AS_FLINK_SEES_IT LAKE_URL
+	cat <<-END
+		POSTGRES_URL=jdbc:postgresql://$1:$STACK_POSTGRES_PORT/$POSTGRES_DB
+		JDBC_BASE_URL=jdbc:postgresql://$1:$STACK_POSTGRES_PORT
+		POSTGRES_USER=$POSTGRES_USER
+		POSTGRES_PASSWORD=$POSTGRES_PASSWORD
+		POSTGRES_DB=$POSTGRES_DB
+		PGHOST=$1
+		PGPORT=$STACK_POSTGRES_PORT
+		PGUSER=$POSTGRES_USER
+		PGPASSWORD=$POSTGRES_PASSWORD
+		PGDATABASE=$POSTGRES_DB
+		KAFKA_URL=$1:$STACK_KAFKA_PORT
+		KAFKA_TOPIC=$KAFKA_TOPIC
+		KAFKA_GROUP=$KAFKA_GROUP
+		MINIO_URL=http://$1:$STACK_MINIO_PORT
+		MINIO_CONSOLE_URL=http://$1:$STACK_CONSOLE_PORT
+		MINIO_ACCESS_KEY=$MINIO_ACCESS_KEY
+		MINIO_SECRET_KEY=$MINIO_SECRET_KEY
+		FLINK_URL=http://$1:$STACK_FLINK_PORT
+		SQL_GATEWAY_URL=http://$1:$STACK_GATEWAY_PORT
+		FLINK_CATALOG_URL=jdbc:postgresql://$2/lake_catalog
+		FLINK_S3_ENDPOINT=http://$3
+		LAKE_URL=$4
+	END
+}
