@@ -19,7 +19,7 @@ bool cmd_open_tables(
 	struct store *store;
 	if (!lake_open_catalog(configuration, true, &catalog, err))
 		return false;
-	if (!store_local_open(world_posix(), configuration->lake_warehouse, &store, err)) {
+	if (!lake_open_store(world_posix(), configuration, &store, err)) {
 		catalog_close(catalog);
 		return false;
 	}

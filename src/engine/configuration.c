@@ -2,6 +2,7 @@
 
 #include "base/world.h"
 #include "net/postgres.h"
+#include "store/s3/s3.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,7 +32,8 @@ static const struct setting SETTINGS[] = {
 	{ "lake.directory", SETTING_TEXT, "./lake", AT(lake_directory),
 		.help = "Directory of the lake: what the settings below default to." },
 	{ "lake.warehouse", SETTING_TEXT, NULL, AT(lake_warehouse),
-		.help = "Directory of the tables' files; <lake.directory>/warehouse unless set." },
+		.help = "Where the tables' files are: a directory, or s3://bucket/prefix; "
+			"<lake.directory>/warehouse unless set." },
 	{ "lake.catalog", SETTING_TEXT, NULL, .is_secret = true, AT(lake_catalog),
 		.help = "The catalog, as sqlite:PATH, or as postgresql://host:port/database, a "
 			"database of its own, which is made when it is missing; "
@@ -53,6 +55,27 @@ static const struct setting SETTINGS[] = {
 			"time." },
 	{ "lake.memory", SETTING_SIZE, "128MB", .minimum = 8 * 1024 * 1024, AT(lake_memory),
 		.help = "Rows that wait in memory before they are written to files." },
+	{ "s3.endpoint", SETTING_TEXT, NULL, AT(s3_endpoint),
+		.help = "Address of the S3 server, as http://host:port; Amazon's of the region "
+			"unless set." },
+	{ "s3.region", SETTING_TEXT, "us-east-1", AT(s3_region),
+		.help = "Region of the bucket, as the server names it." },
+	{ "s3.access_key", SETTING_TEXT, NULL, AT(s3_access_key),
+		.help = "Access key; with s3.secret_key from the shared file unless set." },
+	{ "s3.secret_key", SETTING_TEXT, NULL, .is_secret = true, AT(s3_secret_key),
+		.help = "Secret of the access key." },
+	{ "s3.session_token", SETTING_TEXT, NULL, .is_secret = true, AT(s3_session_token),
+		.help = "Token that belongs to a temporary access key." },
+	{ "s3.addressing", SETTING_TEXT, NULL, .choices = "path,virtual", AT(s3_addressing),
+		.help = "Whether the bucket stands in the path or in the host's name; path when "
+			"s3.endpoint is set." },
+	{ "s3.ca_file", SETTING_TEXT, NULL, AT(s3_ca_file),
+		.help = "Certificates (PEM) that the S3 server's is checked against; the system's "
+			"unless set." },
+	{ "s3.profile", SETTING_TEXT, "default", AT(s3_profile),
+		.help = "Profile in the shared file." },
+	{ "s3.credentials_file", SETTING_TEXT, NULL, AT(s3_credentials_file),
+		.help = "The shared file of access keys; ~/.aws/credentials unless set." },
 	{ "log.directory", SETTING_TEXT, NULL, AT(log_directory),
 		.help = "Directory of the log; <lake.directory>/log unless set." },
 	{ "log.segment_size", SETTING_SIZE, "64MB", .minimum = 64 * 1024, AT(log_segment_size),
@@ -109,6 +132,15 @@ static const struct setting_alias ALIASES[] = {
 	{ "POSTGRES_URL", "source.url", convert_jdbc }, { "POSTGRES_USER", "source.user", NULL },
 	{ "POSTGRES_PASSWORD", "source.password", NULL },
 	{ "JDBC_BASE_URL", "lake.catalog_server", convert_jdbc },
+	{ "AWS_ACCESS_KEY_ID", "s3.access_key", NULL },
+	{ "AWS_SECRET_ACCESS_KEY", "s3.secret_key", NULL },
+	{ "AWS_SESSION_TOKEN", "s3.session_token", NULL }, { "AWS_REGION", "s3.region", NULL },
+	{ "AWS_DEFAULT_REGION", "s3.region", NULL }, { "AWS_ENDPOINT_URL_S3", "s3.endpoint", NULL },
+	{ "AWS_ENDPOINT_URL", "s3.endpoint", NULL }, { "AWS_CA_BUNDLE", "s3.ca_file", NULL },
+	{ "AWS_PROFILE", "s3.profile", NULL },
+	{ "AWS_SHARED_CREDENTIALS_FILE", "s3.credentials_file", NULL },
+	{ "MINIO_ACCESS_KEY", "s3.access_key", NULL },
+	{ "MINIO_SECRET_KEY", "s3.secret_key", NULL },
 	{ "WALBERG_CACHE", NULL, NULL }, /* of tools/setup */
 };
 
@@ -171,9 +203,10 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 {
 	out->lake_directory = configuration_path(out->lake_directory, arena);
 	const char *lake = out->lake_directory;
-	out->lake_warehouse = out->lake_warehouse != NULL
-				      ? configuration_path(out->lake_warehouse, arena)
-				      : within(lake, "warehouse", arena);
+	if (out->lake_warehouse == NULL)
+		out->lake_warehouse = within(lake, "warehouse", arena);
+	else if (!s3_is_location(out->lake_warehouse))
+		out->lake_warehouse = configuration_path(out->lake_warehouse, arena);
 	out->log_directory = out->log_directory != NULL
 				     ? configuration_path(out->log_directory, arena)
 				     : within(lake, "log", arena);
@@ -276,6 +309,16 @@ bool configuration_catalog(const struct configuration *configuration, enum catal
 
 /* --- loading -------------------------------------------------------------------------------- */
 
+static bool check_warehouse(const struct configuration *configuration, struct error *err)
+{
+	const char *warehouse = configuration->lake_warehouse;
+	if (warehouse == NULL || s3_is_location(warehouse) || strstr(warehouse, "://") == NULL)
+		return true;
+	error_set(
+		err, ERROR_SETUP, "lake.warehouse \"%s\" is not a place that is known", warehouse);
+	return error_hint(err, "Set it to a directory, or to s3://BUCKET/PREFIX.");
+}
+
 static bool explain(struct error *err)
 {
 	if (err->hint[0] == '\0')
@@ -305,7 +348,8 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
 	*out = (struct configuration){ 0 };
 	if (!read_text(file, arguments->file != NULL, arena, &sources.yaml, err) ||
 		!read_text(".env", false, arena, &sources.env, err) ||
-		!setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, err))
+		!setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, err) ||
+		!check_warehouse(out, err))
 		return explain(err);
 	complete_paths(out, arena);
 	if (!complete_catalog(out, arena, err))

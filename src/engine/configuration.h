@@ -16,14 +16,24 @@ struct configuration { /* texts are in the arena of the loading */
 	int64_t source_connect_timeout;
 
 	const char *lake_directory; /* absolute after loading, as the paths below */
-	const char *lake_warehouse;
-	const char *lake_catalog; /* "sqlite:/path", "postgresql://host/database" */
+	const char *lake_warehouse; /* "/path", "s3://bucket/prefix" */
+	const char *lake_catalog;   /* "sqlite:/path", "postgresql://host/database" */
 	const char *lake_catalog_server;
 	const char *lake_catalog_user; /* after loading, of PostgreSQL: the source's unless set */
 	const char *lake_catalog_password;
 	const char *lake_catalog_name;
 	int64_t lake_commit_interval;
 	int64_t lake_memory;
+
+	const char *s3_endpoint; /* NULL: Amazon's */
+	const char *s3_region;
+	const char *s3_access_key;
+	const char *s3_secret_key;
+	const char *s3_session_token;
+	const char *s3_addressing;
+	const char *s3_ca_file;
+	const char *s3_profile;
+	const char *s3_credentials_file;
 
 	const char *log_directory;
 	int64_t log_segment_size;

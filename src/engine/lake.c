@@ -143,7 +143,7 @@ bool lake_open(struct world *world, const struct configuration *configuration,
 {
 	*out = (struct lake_parts){ 0 };
 	if (world_make_directories(world, configuration->lake_directory, err) &&
-		store_local_open(world, configuration->lake_warehouse, &out->store, err) &&
+		lake_open_store(world, configuration, &out->store, err) &&
 		open_catalog(configuration, false, &out->catalog, err))
 		return true;
 	lake_close(out);

@@ -19,6 +19,9 @@ bool lake_open(struct world *world, const struct configuration *configuration,
 /* For looking: MISSING when there is no lake. Only the catalog is opened. */
 bool lake_open_catalog(const struct configuration *configuration, bool is_read_only,
 	struct catalog **out, struct error *err) MUST_CHECK;
+/* A directory is made when it is missing; a bucket is asked nothing yet. */
+bool lake_open_store(struct world *world, const struct configuration *configuration,
+	struct store **out, struct error *err) MUST_CHECK;
 void lake_close(struct lake_parts *parts);
 
 /* SETUP when the catalog is in the source's own database. Before the catalog is made there. */

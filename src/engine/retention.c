@@ -94,6 +94,21 @@ bool retention_find_orphans(struct publisher *publisher, struct error *err)
 	return done;
 }
 
+static bool remove_objects(struct publisher *publisher, const struct removal *due, size_t count,
+	struct arena *arena, struct error *err)
+{
+	const char **paths = arena_array(arena, const char *, count + 1);
+	for (size_t i = 0; i < count; i++)
+		paths[i] = due[i].path;
+	if (!store_remove_many(publisher->options.store, paths, count, err))
+		return false;
+	publisher->removed = memory_resize(publisher->removed, count + 1, sizeof(const char *));
+	for (size_t i = 0; i < count; i++)
+		publisher->removed[i] = arena_copy_cstring(&publisher->removal_arena, paths[i]);
+	publisher->removed_count = count;
+	return true;
+}
+
 bool retention_remove_due(struct publisher *publisher, struct error *err)
 {
 	if (publisher->removed_count > 0)
@@ -105,15 +120,8 @@ bool retention_remove_due(struct publisher *publisher, struct error *err)
 		world_now(publisher->options.world), REMOVALS_AT_ONCE, &arena, &due, &count, err);
 	if (done && count > 0)
 		publisher_report(publisher, STEP_RETENTION);
-	for (size_t i = 0; done && i < count; i++) {
-		done = store_remove(publisher->options.store, due[i].path, err);
-		if (!done)
-			break;
-		publisher->removed = memory_resize(
-			publisher->removed, publisher->removed_count + 1, sizeof(const char *));
-		publisher->removed[publisher->removed_count++] =
-			arena_copy_cstring(&publisher->removal_arena, due[i].path);
-	}
+	if (done)
+		done = remove_objects(publisher, due, count, &arena, err);
 	arena_deinit(&arena);
 	return done;
 }

@@ -574,7 +574,8 @@ bool engine_run(const struct configuration *configuration, volatile sig_atomic_t
 		    process_open(configuration->lake_directory, &run.process, err) &&
 		    lake_check_catalog_is_apart(configuration, err) &&
 		    lake_open(run.world, configuration, &run.parts, err) &&
-		    catalog_lock(run.parts.catalog, err) && run_until_stopped(&run, err);
+		    catalog_lock(run.parts.catalog, err) &&
+		    store_probe(run.world, run.parts.store, err) && run_until_stopped(&run, err);
 	lake_close(&run.parts);
 	process_close(run.process);
 	if (done)

@@ -1,9 +1,9 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <stdio.h>
 
-/* Relative, '/' between parts, no part empty or "." or "..": nothing outside can be named. */
-static bool path_is_valid(const char *path)
+bool store_path_is_valid(const char *path)
 {
 	for (;;) {
 		const size_t size = strcspn(path, "/");
@@ -25,7 +25,7 @@ static bool fail(const struct store *store, const char *verb, const char *path, 
 
 bool store_create(struct store *store, const char *path, struct upload **out, struct error *err)
 {
-	assert(path_is_valid(path));
+	assert(store_path_is_valid(path));
 	*out = NULL;
 	return store->ops->create(store, path, out, err) || fail(store, "creating", path, err);
 }
@@ -61,14 +61,14 @@ bool store_put(struct store *store, const char *path, struct bytes body, struct 
 bool store_read(struct store *store, const char *path, uint64_t offset, size_t size,
 	struct buffer *out, struct error *err)
 {
-	assert(path_is_valid(path));
+	assert(store_path_is_valid(path));
 	return store->ops->read(store, path, offset, size, out, err) ||
 	       fail(store, "reading", path, err);
 }
 
 bool store_size(struct store *store, const char *path, uint64_t *out, struct error *err)
 {
-	assert(path_is_valid(path));
+	assert(store_path_is_valid(path));
 	return store->ops->size(store, path, out, err) || fail(store, "looking for", path, err);
 }
 
@@ -76,6 +76,10 @@ bool store_get(struct store *store, const char *path, size_t size_max, struct bu
 	struct error *err)
 {
 	uint64_t size;
+	assert(store_path_is_valid(path));
+	if (store->ops->get != NULL)
+		return store->ops->get(store, path, size_max, out, err) ||
+		       fail(store, "reading", path, err);
 	if (!store_size(store, path, &size, err))
 		return false;
 	if (size > size_max) {
@@ -97,8 +101,42 @@ bool store_list(struct store *store, const char *prefix, struct arena *arena,
 
 bool store_remove(struct store *store, const char *path, struct error *err)
 {
-	assert(path_is_valid(path));
+	assert(store_path_is_valid(path));
 	return store->ops->remove(store, path, err) || fail(store, "removing", path, err);
+}
+
+bool store_remove_many(
+	struct store *store, const char *const *paths, size_t count, struct error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		assert(store_path_is_valid(paths[i]));
+	if (store->ops->remove_many != NULL)
+		return count == 0 || store->ops->remove_many(store, paths, count, err) ||
+		       error_context(err, "removing objects in \"%s\"", store->location);
+	for (size_t i = 0; i < count; i++)
+		if (!store_remove(store, paths[i], err))
+			return false;
+	return true;
+}
+
+bool store_probe(struct world *world, struct store *store, struct error *err)
+{
+	char uuid[UUID_TEXT_SIZE], path[UUID_TEXT_SIZE + 16];
+	struct buffer body = { 0 };
+	snprintf(path, sizeof path, "probe-%s", world_uuid(world, uuid));
+	const struct bytes written = bytes_of_cstring(path);
+	bool done = store_put(store, path, written, err);
+	if (done) {
+		done = store_get(store, path, sizeof path, &body, err);
+		if (done && !bytes_equal(buffer_bytes(&body), written))
+			done = error_set(err, ERROR_CORRUPT,
+				"an object in \"%s\" does not read as it was written",
+				store->location);
+		struct error ignored;
+		done = store_remove(store, path, done ? err : &ignored) && done;
+	}
+	buffer_deinit(&body);
+	return done;
 }
 
 void store_close(struct store *store)
@@ -109,7 +147,7 @@ void store_close(struct store *store)
 
 const char *store_uri(const struct store *store, const char *path, struct arena *arena)
 {
-	assert(path_is_valid(path));
+	assert(store_path_is_valid(path));
 	return arena_format(arena, "%s/%s", store->location, path);
 }
 
@@ -132,5 +170,5 @@ const char *store_path(const struct store *store, const char *uri)
 	if (strncmp(rest, location, size) != 0 || rest[size] != '/')
 		return NULL;
 	rest += size + 1;
-	return path_is_valid(rest) ? rest : NULL;
+	return store_path_is_valid(rest) ? rest : NULL;
 }

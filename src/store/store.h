@@ -38,6 +38,10 @@ struct store_ops {
 	bool (*read)(struct store *store, const char *path, uint64_t offset, size_t size,
 		struct buffer *out, struct error *err);
 
+	/* The whole object in one request; NULL: size and read are as good. */
+	bool (*get)(struct store *store, const char *path, size_t size_max, struct buffer *out,
+		struct error *err);
+
 	bool (*size)(struct store *store, const char *path, uint64_t *out, struct error *err);
 
 	/* All objects whose path begins with prefix (a folder with its '/', or ""), by path. */
@@ -46,6 +50,10 @@ struct store_ops {
 
 	/* True also when there is no such object. */
 	bool (*remove)(struct store *store, const char *path, struct error *err);
+
+	/* As many in one request as can be; after a failure some may be gone.  NULL: one by one. */
+	bool (*remove_many)(
+		struct store *store, const char *const *paths, size_t count, struct error *err);
 
 	void (*close)(struct store *store);
 };
@@ -84,7 +92,15 @@ bool store_size(struct store *store, const char *path, uint64_t *out, struct err
 bool store_list(struct store *store, const char *prefix, struct arena *arena,
 	struct object_info **out, size_t *count, struct error *err) MUST_CHECK;
 bool store_remove(struct store *store, const char *path, struct error *err) MUST_CHECK;
+bool store_remove_many(
+	struct store *store, const char *const *paths, size_t count, struct error *err) MUST_CHECK;
 void store_close(struct store *store);
+
+/* Writes, reads and removes an object of a random name: what a lake needs to be able to do. */
+bool store_probe(struct world *world, struct store *store, struct error *err) MUST_CHECK;
+
+/* Relative, no part empty, "." or "..": nothing outside can be named. */
+bool store_path_is_valid(const char *path);
 
 /* Between an object's path and its absolute URI; NULL when the URI is not of this store. */
 const char *store_uri(const struct store *store, const char *path, struct arena *arena);

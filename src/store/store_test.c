@@ -3,7 +3,7 @@
  */
 #include "base/test.h"
 #include "base/world_sim.h"
-#include "store/store.h"
+#include "store/s3/s3_fixture.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -130,6 +130,63 @@ static void check_listing_and_removal(struct store *store)
 	CHECK_TEXT(list_text(store, "t/data/", text), "t/data/2 t/data/deep/3 ");
 	put(store, "t/data/2", "2");
 	check_body(store, "t/data/2", "2");
+
+	static const char *const MANY[] = { "t/data/2", "none/2", "t2/x", "t/data/deep/3" };
+	CHECK_OK(store_remove_many(store, MANY, 4, &err), &err);
+	CHECK_OK(store_remove_many(store, MANY, 4, &err), &err);
+	CHECK_OK(store_remove_many(store, MANY, 0, &err), &err);
+	CHECK_TEXT(list_text(store, "t/", text), "t/data-old ");
+}
+
+/* Letters beyond ASCII, and all that a URL, a query, a form or XML has another meaning for. */
+static void check_odd_names(struct store *store)
+{
+	static const char *const NAMES[] = { "odd/a b", "odd/a+b", "odd/a=b&c=d", "odd/50%",
+		"odd/%20", "odd/\u00e9\u4e2d\U0001f600", "odd/#?;:@!$'()*,[]~", "odd/<&>\"",
+		"odd/back\\slash", "odd/.hidden", "odd/two..dots" };
+	enum {
+		COUNT = sizeof NAMES / sizeof *NAMES
+	};
+	struct error err;
+	struct arena arena = { 0 };
+	struct object_info *objects;
+	size_t count;
+	for (size_t i = 0; i < COUNT; i++)
+		put(store, NAMES[i], NAMES[i]);
+	CHECK_OK(store_list(store, "odd/", &arena, &objects, &count, &err), &err);
+	CHECK_EQUAL(count, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		check_body(store, NAMES[i], NAMES[i]);
+		CHECK_EQUAL(objects[i].size_bytes, strlen(objects[i].path));
+		check_body(store, objects[i].path, objects[i].path);
+		CHECK_TEXT(store_path(store, store_uri(store, NAMES[i], &arena)), NAMES[i]);
+	}
+	CHECK_OK(store_remove(store, NAMES[0], &err), &err);
+	CHECK_OK(store_remove_many(store, NAMES, COUNT, &err), &err);
+	CHECK_OK(store_list(store, "odd/", &arena, &objects, &count, &err), &err);
+	CHECK_EQUAL(count, 0);
+	arena_deinit(&arena);
+}
+
+static void check_times(struct store *store, struct world *world)
+{
+	enum {
+		MINUTE = 60 * 1000 * 1000
+	};
+	struct error err;
+	struct arena arena = { 0 };
+	struct object_info *objects;
+	size_t count;
+	put(store, "timed/x", "x");
+	CHECK_OK(store_list(store, "timed/", &arena, &objects, &count, &err), &err);
+	CHECK_EQUAL(count, 1);
+	CHECK(objects[0].modified_at > world_now(world) - 5 * MINUTE);
+	CHECK(objects[0].modified_at < world_now(world) + 5 * MINUTE);
+	CHECK_OK(store_probe(world, store, &err), &err);
+	CHECK_OK(store_list(store, "", &arena, &objects, &count, &err), &err);
+	for (size_t i = 0; i < count; i++)
+		CHECK(strncmp(objects[i].path, "probe-", 6) != 0);
+	arena_deinit(&arena);
 }
 
 static void check_names(struct store *store)
@@ -148,36 +205,46 @@ static void check_names(struct store *store)
 	arena_deinit(&arena);
 }
 
-static void check_contract(struct store *store)
+static void check_contract(struct store *store, struct world *world)
 {
 	check_upload_in_pieces(store);
 	check_reading(store);
 	check_listing_and_removal(store);
 	check_names(store);
+	check_odd_names(store);
+	check_times(store, world);
 	store_close(store);
 }
 
 TEST(store_on_a_disk_keeps_the_contract)
 {
-	check_contract(local_open(world_posix(), test_directory()));
+	check_contract(local_open(world_posix(), test_directory()), world_posix());
 }
 
 TEST(store_on_a_simulated_disk_keeps_the_contract)
 {
 	struct world *world = world_sim_open(test_seed());
-	check_contract(local_open(world, "/var/lake/"));
+	check_contract(local_open(world, "/var/lake/"), world);
 	world_sim_close(world);
 }
 
 TEST(store_in_memory_keeps_the_contract)
 {
-	check_contract(store_memory_open(world_posix(), "memory://lake"));
+	check_contract(store_memory_open(world_posix(), "memory://lake"), world_posix());
 }
 
 TEST(store_that_never_fails_though_it_could_keeps_the_contract)
 {
 	struct store *memory = store_memory_open(world_posix(), "memory://lake");
-	check_contract(store_faulty_open(memory, no_strike, NULL));
+	check_contract(store_faulty_open(memory, no_strike, NULL), world_posix());
+}
+
+TEST(store_in_s3_keeps_the_contract)
+{
+	struct arena arena = { 0 };
+	const struct s3_options options = s3_fixture_options(&arena);
+	check_contract(s3_fixture_open(&options), world_posix());
+	arena_deinit(&arena);
 }
 
 TEST(store_on_a_disk_knows_its_uris_in_the_spelling_of_java_too)

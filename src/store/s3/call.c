@@ -1,0 +1,352 @@
+/*
+ * call.c: one request to the bucket: its address, its signature, what its answer means, and when
+ * it is worth another try.
+ */
+#include "store/s3/s3_internal.h"
+
+#include "base/logline.h"
+
+#include <stdlib.h>
+
+enum { /* microseconds */
+	BACK_OFF_FIRST = 50 * 1000,
+	BACK_OFF_MAX = 1000 * 1000,
+	CLOCK_OFFSET_MIN = 60 * 1000 * 1000, /* a smaller one is not why a server refuses */
+};
+
+enum {
+	STATUS_OK_MAX = 299,
+	STATUS_REDIRECT_MAX = 399,
+	STATUS_TOO_MANY = 429,
+	STATUS_SERVER = 500,
+	STATUS_NOT_IMPLEMENTED = 501,
+	STATUS_FULL = 507,
+};
+
+/* --- what an answer means --- */
+
+enum hint {
+	HINT_NONE = 0,
+	HINT_BUCKET,
+	HINT_RIGHTS,
+	HINT_ACCESS_KEY,
+	HINT_SECRET_KEY,
+	HINT_TOKEN,
+	HINT_REGION,
+	HINT_CLOCK,
+	HINT_SERVER,
+};
+
+struct meaning {
+	const char *code;
+	enum error_kind kind;
+	enum hint hint;
+};
+
+/* Amazon S3 API Reference, "Error Responses"; the XMinio ones are MinIO's own. */
+static const struct meaning MEANINGS[] = {
+	{ "NoSuchKey", ERROR_MISSING, HINT_NONE },
+	{ "NoSuchUpload", ERROR_MISSING, HINT_NONE },
+	{ "InvalidRange", ERROR_CORRUPT, HINT_NONE },
+	{ "PreconditionFailed", ERROR_CONFLICT, HINT_NONE },
+	{ "ConditionalRequestConflict", ERROR_BUSY, HINT_NONE },
+	{ "OperationAborted", ERROR_BUSY, HINT_NONE },
+	{ "RequestTimeout", ERROR_BUSY, HINT_NONE },
+	{ "SlowDown", ERROR_BUSY, HINT_NONE },
+	{ "NoSuchBucket", ERROR_SETUP, HINT_BUCKET },
+	{ "InvalidBucketName", ERROR_SETUP, HINT_BUCKET },
+	{ "AccessDenied", ERROR_SETUP, HINT_RIGHTS },
+	{ "AllAccessDisabled", ERROR_SETUP, HINT_RIGHTS },
+	{ "AccountProblem", ERROR_SETUP, HINT_RIGHTS },
+	{ "InvalidAccessKeyId", ERROR_SETUP, HINT_ACCESS_KEY },
+	{ "SignatureDoesNotMatch", ERROR_SETUP, HINT_SECRET_KEY },
+	{ "ExpiredToken", ERROR_SETUP, HINT_TOKEN },
+	{ "InvalidToken", ERROR_SETUP, HINT_TOKEN },
+	{ "InvalidTokenId", ERROR_SETUP, HINT_TOKEN },
+	{ "TokenRefreshRequired", ERROR_SETUP, HINT_TOKEN },
+	{ "AuthorizationHeaderMalformed", ERROR_SETUP, HINT_REGION },
+	{ "PermanentRedirect", ERROR_SETUP, HINT_REGION },
+	{ "TemporaryRedirect", ERROR_SETUP, HINT_REGION },
+	{ "IllegalLocationConstraintException", ERROR_SETUP, HINT_REGION },
+	{ "RequestTimeTooSkewed", ERROR_SETUP, HINT_CLOCK },
+	{ "NotImplemented", ERROR_UNSUPPORTED, HINT_SERVER },
+	{ "QuotaExceeded", ERROR_LIMIT, HINT_NONE },
+	{ "EntityTooLarge", ERROR_LIMIT, HINT_NONE },
+	{ "XMinioStorageFull", ERROR_LIMIT, HINT_NONE },
+	{ "XMinioAdminBucketQuotaExceeded", ERROR_LIMIT, HINT_NONE },
+};
+
+static struct meaning meaning_of(unsigned status, const char *code)
+{
+	for (size_t i = 0; i < sizeof MEANINGS / sizeof *MEANINGS; i++)
+		if (strcmp(MEANINGS[i].code, code) == 0)
+			return MEANINGS[i];
+	if (status == STATUS_FULL)
+		return (struct meaning){ code, ERROR_LIMIT, HINT_NONE };
+	if (status == STATUS_NOT_IMPLEMENTED)
+		return (struct meaning){ code, ERROR_UNSUPPORTED, HINT_SERVER };
+	if (status >= STATUS_SERVER || status == STATUS_TOO_MANY)
+		return (struct meaning){ code, ERROR_BUSY, HINT_NONE };
+	if (status <= STATUS_REDIRECT_MAX)
+		return (struct meaning){ code, ERROR_SETUP, HINT_REGION };
+	return (struct meaning){ code, ERROR_SETUP, HINT_NONE };
+}
+
+static void add_hint(
+	const struct s3_store *s3, enum hint hint, const char *region, struct error *err)
+{
+	switch (hint) {
+	case HINT_NONE:
+		break;
+	case HINT_BUCKET:
+		error_hint(err,
+			"Make the bucket \"%s\" at %s, or name another one in "
+			"lake.warehouse.",
+			s3->bucket, s3->endpoint);
+		break;
+	case HINT_RIGHTS:
+		error_hint(err,
+			"Allow the access key \"%s\" s3:ListBucket on bucket \"%s\", and "
+			"s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload "
+			"on what is in it.",
+			s3->credentials.access_key, s3->bucket);
+		break;
+	case HINT_ACCESS_KEY:
+		error_hint(err, "Set s3.access_key to one that %s knows; \"%s\" is not.",
+			s3->endpoint, s3->credentials.access_key);
+		break;
+	case HINT_SECRET_KEY:
+		error_hint(err, "Set s3.secret_key to the secret of access key \"%s\".",
+			s3->credentials.access_key);
+		break;
+	case HINT_TOKEN:
+		error_hint(err,
+			"Set s3.session_token to the one that belongs to access key \"%s\", "
+			"or take it away when that key needs none.",
+			s3->credentials.access_key);
+		break;
+	case HINT_REGION:
+		if (region[0] != '\0')
+			error_hint(err, "Set s3.region to \"%s\".", region);
+		else
+			error_hint(err, "Set s3.region and s3.endpoint to those of bucket \"%s\".",
+				s3->bucket);
+		break;
+	case HINT_CLOCK:
+		error_hint(err, "Set the clock of this machine or of %s right.", s3->endpoint);
+		break;
+	case HINT_SERVER:
+		error_hint(err, "Use a server that has S3's conditional writes and multipart "
+				"uploads.");
+		break;
+	}
+}
+
+bool s3_fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
+	struct error *err)
+{
+	const struct meaning meaning = meaning_of(status, error->code);
+	error_set(err, meaning.kind, "S3 answered %u %s%s%.200s", status, error->code,
+		error->message[0] != '\0' ? ": " : "", error->message);
+	add_hint(s3, meaning.hint, error->region, err);
+	return false;
+}
+
+static bool fail_foreign(const struct s3_store *s3, unsigned status, struct error *err)
+{
+	if (status >= STATUS_SERVER || status == STATUS_TOO_MANY) /* of something on the way */
+		return error_set(err, ERROR_BUSY, "%s answered %u", s3->endpoint, status);
+	error_set(err, ERROR_SETUP, "%s answered %u, and not as S3 does", s3->endpoint, status);
+	return error_hint(err, "Set s3.endpoint to the S3 interface of the server: http:// or "
+			       "https://, its host and its port.");
+}
+
+/* The answer to HEAD has no body that says more. */
+static bool fail_without_document(
+	const struct s3_store *s3, unsigned status, const char *region, struct error *err)
+{
+	enum {
+		STATUS_FORBIDDEN = 403,
+		STATUS_MISSING = 404,
+		STATUS_CONDITION = 412,
+	};
+	const char *code = status == STATUS_FORBIDDEN   ? "AccessDenied"
+			   : status == STATUS_MISSING   ? "NoSuchKey"
+			   : status == STATUS_CONDITION ? "PreconditionFailed"
+							: "";
+	return s3_fail(s3, status, &(struct xml_error){ code, "", region }, err);
+}
+
+static bool fail_of_status(const struct s3_store *s3, const struct s3_request *request,
+	const struct http_answer *answer, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct xml_error error;
+	const char *region = http_answer_header(answer, "x-amz-bucket-region");
+	if (xml_read_error(buffer_bytes(&answer->body), &arena, &error)) {
+		if (error.region[0] == '\0' && region != NULL)
+			error.region = region;
+		s3_fail(s3, answer->status, &error, err);
+	} else if (answer->body.size == 0 &&
+		   (strcmp(request->method, "HEAD") == 0 || region != NULL)) {
+		fail_without_document(s3, answer->status, region != NULL ? region : "", err);
+	} else {
+		fail_foreign(s3, answer->status, err);
+	}
+	arena_deinit(&arena);
+	return false;
+}
+
+/* --- one attempt --- */
+
+enum {
+	HEADERS_OF_ALL = 5, /* host, date, hash, token, authorization */
+	HEADERS_MAX = HEADERS_OF_ALL + 4,
+};
+
+static const char *path_of(
+	const struct s3_store *s3, const struct s3_request *request, struct arena *arena)
+{
+	const char *key = request->key != NULL ? request->key : "";
+	return s3->is_path_style ? arena_format(arena, "/%s/%s", s3->bucket, key)
+				 : arena_format(arena, "/%s", key);
+}
+
+static const char *url_of(const struct s3_store *s3, const struct s3_request *request,
+	const char *path, struct arena *arena)
+{
+	struct buffer url = { 0 };
+	buffer_append_cstring(&url, s3->origin);
+	sign_append_encoded(&url, path, true);
+	if (request->parameter_count > 0)
+		buffer_append_u8(&url, '?');
+	sign_append_query(&url, request->parameters, request->parameter_count);
+	const char *text = arena_copy_text(arena, buffer_bytes(&url));
+	buffer_deinit(&url);
+	return text;
+}
+
+static bool attempt(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
+	struct http_answer *answer, struct error *err)
+{
+	struct arena arena = { 0 };
+	char time[SIGN_TIME_SIZE];
+	struct http_header headers[HEADERS_MAX];
+	size_t count = 0;
+	const char *path = path_of(s3, request, &arena);
+	sign_time(world_now(s3->world) + atomic_load(&s3->clock_offset), time);
+	headers[count++] = (struct http_header){ "Host", s3->host };
+	headers[count++] = (struct http_header){ "x-amz-date", time };
+	headers[count++] = (struct http_header){ "x-amz-content-sha256", body_hash };
+	if (s3->session_token != NULL)
+		headers[count++] =
+			(struct http_header){ "x-amz-security-token", s3->session_token };
+	for (size_t i = 0; i < request->header_count; i++)
+		headers[count++] = request->headers[i];
+	const struct sign_request signing = {
+		.method = request->method,
+		.path = path,
+		.parameters = request->parameters,
+		.parameter_count = request->parameter_count,
+		.headers = headers,
+		.header_count = count,
+		.payload_hash = body_hash,
+		.time = time,
+		.region = s3->region,
+		.service = "s3",
+	};
+	headers[count++] = (struct http_header){ "Authorization",
+		sign_authorization(&signing, &s3->credentials, &arena) };
+	const struct http_request sending = {
+		.method = request->method,
+		.url = url_of(s3, request, path, &arena),
+		.headers = headers,
+		.header_count = count,
+		.body = request->body,
+		.answer_size_max = request->answer_size_max > S3_ERROR_SIZE_MAX
+					   ? request->answer_size_max
+					   : S3_ERROR_SIZE_MAX,
+	};
+	const bool done = http_perform(s3->http, &sending, answer, err);
+	arena_deinit(&arena);
+	return done;
+}
+
+/* --- another try --- */
+
+/* True when the server's clock was found to be another than was thought. */
+static bool set_clock(struct s3_store *s3, const struct http_answer *answer)
+{
+	const char *date = http_answer_header(answer, "date");
+	micros_t now;
+	if (date == NULL || !http_parse_date(date, &now))
+		return false;
+	const int64_t offset = now - world_now(s3->world);
+	const int64_t change = offset - atomic_load(&s3->clock_offset);
+	if (llabs(change) < CLOCK_OFFSET_MIN)
+		return false;
+	atomic_store(&s3->clock_offset, offset);
+	logline_warning("the clock of the S3 server differs from that of this machine",
+		LOG_TEXT("endpoint", s3->endpoint), LOG_INT("seconds", offset / 1000000));
+	return true;
+}
+
+static micros_t back_off(struct s3_store *s3, unsigned tries)
+{
+	micros_t wait = BACK_OFF_FIRST;
+	for (unsigned i = 0; i < tries && wait < BACK_OFF_MAX; i++)
+		wait *= 2;
+	uint8_t jitter;
+	world_random(s3->world, &jitter, sizeof jitter);
+	return (wait < BACK_OFF_MAX ? wait : BACK_OFF_MAX) * (128 + jitter / 2) / 256;
+}
+
+static bool try_once(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
+	struct s3_answer *answer, struct error *err)
+{
+	http_answer_reset(&answer->http);
+	if (!attempt(s3, request, body_hash, &answer->http, err)) {
+		answer->may_have_happened |= err->kind == ERROR_LOST || err->kind == ERROR_LIMIT;
+		if (err->hint[0] == '\0' && (err->kind == ERROR_BUSY || err->kind == ERROR_SETUP))
+			error_hint(err,
+				"See that the server runs, and that s3.endpoint (%s) and "
+				"s3.ca_file are right.",
+				s3->endpoint);
+		return error_context(err, "asking %s", s3->endpoint);
+	}
+	const unsigned status = answer->http.status;
+	if (status >= 200 && status <= STATUS_OK_MAX)
+		return true;
+	fail_of_status(s3, request, &answer->http, err);
+	answer->may_have_happened |= status >= STATUS_SERVER && err->kind == ERROR_BUSY;
+	if (strstr(err->text, "RequestTimeTooSkewed") != NULL && set_clock(s3, &answer->http))
+		err->kind = ERROR_BUSY; /* the next try knows the time */
+	return false;
+}
+
+bool s3_call(struct s3_store *s3, const struct s3_request *request, struct s3_answer *answer,
+	struct error *err)
+{
+	char computed[SIGN_HASH_SIZE];
+	const char *body_hash = request->body_hash;
+	if (body_hash == NULL)
+		body_hash = sign_hash(request->body, computed);
+	const micros_t give_up_at = world_monotonic(s3->world) + s3->retry_time;
+	*answer = (struct s3_answer){ 0 };
+	for (unsigned tries = 0;; tries++) {
+		*err = (struct error){ 0 };
+		if (try_once(s3, request, body_hash, answer, err))
+			return true;
+		if (err->kind != ERROR_BUSY && err->kind != ERROR_LOST)
+			return false;
+		const micros_t wait = back_off(s3, tries);
+		if (world_monotonic(s3->world) + wait > give_up_at)
+			return false;
+		world_sleep(s3->world, wait);
+	}
+}
+
+void s3_answer_deinit(struct s3_answer *answer)
+{
+	http_answer_deinit(&answer->http);
+}
