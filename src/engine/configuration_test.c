@@ -2,6 +2,7 @@
 
 #include "base/test.h"
 
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,15 +14,20 @@ struct loading {
 	struct error err;
 };
 
+/* In a directory of its own: the .env of the one that tests are run in is a user's. */
 static bool load(struct loading *loading)
 {
 	extern char **environ;
+	char here[4096];
+	CHECK(getcwd(here, sizeof here) != NULL);
+	CHECK_EQUAL(chdir(test_directory()), 0);
 	char *empty[] = { NULL }, **kept = environ;
 	loading->err = (struct error){ 0 };
 	environ = loading->environment != NULL ? loading->environment : empty;
 	const bool done = configuration_load(
 		&loading->arguments, &loading->arena, &loading->configuration, &loading->err);
 	environ = kept;
+	CHECK_EQUAL(chdir(here), 0);
 	return done;
 }
 
@@ -40,8 +46,8 @@ TEST(a_connection_string_is_enough)
 	struct loading loading = { .arguments = { .url = "postgresql://me@host/shop" } };
 	CHECK_OK(load(&loading), &loading.err);
 	const struct configuration *is = &loading.configuration;
-	char here[4096];
-	CHECK(getcwd(here, sizeof here) != NULL);
+	char here[PATH_MAX];
+	CHECK(realpath(test_directory(), here) != NULL);
 	const char *lake = arena_format(&loading.arena, "%s/lake", here);
 	CHECK_TEXT(is->source_url, "postgresql://me@host/shop");
 	CHECK_TEXT(is->lake_directory, lake);
