@@ -1,6 +1,7 @@
 #include "cmd/cmd.h"
 
 #include "cmd/sql.h"
+#include "query/lake_tables.h"
 
 #include <unistd.h>
 
@@ -10,12 +11,12 @@ static bool open_session(const struct configuration *configuration, struct arena
 	struct tables *tables;
 	if (!cmd_open_tables(configuration, &tables, err))
 		return false;
-	const struct query_options options = {
+	struct query_options options = {
 		.threads = (unsigned)configuration->query_threads,
 		.memory_limit_bytes = (uint64_t)configuration->query_memory,
 		.temp_directory = arena_format(arena, "%s/tmp", configuration->lake_directory),
-		.warehouse = configuration->lake_warehouse,
 	};
+	options.files = lake_tables_files(tables, &options.is_cache);
 	return query_session_open(&options, tables, out, err);
 }
 

@@ -12,18 +12,34 @@ bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, st
 	return configuration_load(&arguments, arena, out, err);
 }
 
+/* A store on another machine is read through the cache. */
+static bool open_cache(const struct configuration *configuration, const struct store *store,
+	struct cache **out, struct error *err)
+{
+	const struct cache_options options = {
+		.directory = configuration->lake_cache_directory,
+		.size_max = (uint64_t)configuration->lake_cache_size,
+	};
+	*out = NULL;
+	return !lake_tables_need_cache(store) || cache_open(&options, out, err);
+}
+
 bool cmd_open_tables(
 	const struct configuration *configuration, struct tables **out, struct error *err)
 {
 	struct catalog *catalog;
-	struct store *store;
+	struct store *store = NULL;
+	struct cache *cache;
 	if (!lake_open_catalog(configuration, true, &catalog, err))
 		return false;
-	if (!lake_open_store(world_posix(), configuration, &store, err)) {
+	if (!lake_open_store(world_posix(), configuration, &store, err) ||
+		!open_cache(configuration, store, &cache, err)) {
+		if (store != NULL)
+			store_close(store);
 		catalog_close(catalog);
 		return false;
 	}
-	*out = lake_tables_open(catalog, store);
+	*out = lake_tables_open(catalog, store, cache);
 	return true;
 }
 

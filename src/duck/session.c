@@ -117,7 +117,10 @@ static bool configure_all(
 	if (options->threads > 0 && !configure(config, "threads", number, err))
 		return false;
 	snprintf(number, sizeof number, "%" PRIu64 "B", options->memory_limit_bytes);
-	return options->memory_limit_bytes == 0 || configure(config, "memory_limit", number, err);
+	if (options->memory_limit_bytes > 0 && !configure(config, "memory_limit", number, err))
+		return false;
+	return !options->files_grow ||
+	       configure(config, "enable_external_file_cache", "false", err);
 }
 
 static void append_quoted(struct buffer *out, const char *text)
@@ -317,6 +320,15 @@ bool session_run(struct session *session, const char *sql, struct result **out, 
 		return false;
 	}
 	*out = result;
+	return true;
+}
+
+bool session_check(struct session *session, const char *sql, struct error *err)
+{
+	duckdb_prepared_statement statement = NULL;
+	if (!prepare(session, sql, &statement, err))
+		return false;
+	duckdb_destroy_prepare(&statement);
 	return true;
 }
 

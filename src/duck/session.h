@@ -27,6 +27,7 @@ struct session_options {
 	size_t directory_count;      /* what SQL may read, absolute paths */
 	const char *const *directories;
 	bool is_query_only; /* anything but SELECT and EXPLAIN is refused, whoever asks */
+	bool files_grow;    /* what was read of a file once is not what it holds later */
 };
 
 bool session_open(
@@ -42,6 +43,9 @@ void session_interrupt(struct session *session);
  */
 bool session_run(struct session *session, const char *sql, struct result **out,
 	struct error *err) MUST_CHECK;
+
+/* Whether the statement could be run, as far as can be seen without running it. */
+bool session_check(struct session *session, const char *sql, struct error *err) MUST_CHECK;
 
 /* Run a statement that has no rows of interest. */
 bool session_do(struct session *session, const char *sql, struct error *err) MUST_CHECK;

@@ -55,6 +55,12 @@ static const struct setting SETTINGS[] = {
 			"time." },
 	{ "lake.memory", SETTING_SIZE, "128MB", .minimum = 8 * 1024 * 1024, AT(lake_memory),
 		.help = "Rows that wait in memory before they are written to files." },
+	{ "lake.cache_directory", SETTING_TEXT, NULL, AT(lake_cache_directory),
+		.help = "Directory of what queries have fetched from a warehouse that is not on "
+			"this machine; <lake.directory>/cache unless set." },
+	{ "lake.cache_size", SETTING_SIZE, "10GB", .minimum = 16 * 1024 * 1024, AT(lake_cache_size),
+		.help = "Size of that directory; what was used longest ago goes. The columns that "
+			"one query reads have to fit." },
 	{ "s3.endpoint", SETTING_TEXT, NULL, AT(s3_endpoint),
 		.help = "Address of the S3 server, as http://host:port; Amazon's of the region "
 			"unless set." },
@@ -207,6 +213,9 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 		out->lake_warehouse = within(lake, "warehouse", arena);
 	else if (!s3_is_location(out->lake_warehouse))
 		out->lake_warehouse = configuration_path(out->lake_warehouse, arena);
+	out->lake_cache_directory = out->lake_cache_directory != NULL
+					    ? configuration_path(out->lake_cache_directory, arena)
+					    : within(lake, "cache", arena);
 	out->log_directory = out->log_directory != NULL
 				     ? configuration_path(out->log_directory, arena)
 				     : within(lake, "log", arena);

@@ -24,6 +24,8 @@ struct configuration { /* texts are in the arena of the loading */
 	const char *lake_catalog_name;
 	int64_t lake_commit_interval;
 	int64_t lake_memory;
+	const char *lake_cache_directory;
+	int64_t lake_cache_size;
 
 	const char *s3_endpoint; /* NULL: Amazon's */
 	const char *s3_region;

@@ -2,6 +2,7 @@
 
 #include "iceberg/manifest.h"
 #include "iceberg/metadata.h"
+#include "query/fetch.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -28,7 +29,9 @@ struct lake_tables {
 	struct tables base;
 	struct catalog *catalog;
 	struct store *store;
-	struct arena state; /* of the newest begin */
+	struct cache *cache;     /* NULL: the store is on this machine */
+	struct fetcher *fetcher; /* NULL with it */
+	struct arena state;      /* of the newest begin */
 	struct catalog_view view;
 	struct table_entry *entries;
 	struct kept *metadata;
@@ -101,6 +104,8 @@ static bool lake_begin(
 {
 	struct lake_tables *lake = (struct lake_tables *)tables;
 	arena_reset(&lake->state);
+	if (lake->fetcher != NULL)
+		fetcher_reset(lake->fetcher);
 	kept_trim(&lake->metadata, KEPT_METADATA_MAX);
 	kept_trim(&lake->versions, KEPT_VERSIONS_MAX);
 	if (!catalog_load(lake->catalog, &lake->state, &lake->view, err)) {
@@ -125,7 +130,8 @@ static bool read_object(const struct lake_tables *lake, const char *uri, size_t 
 	if (path == NULL)
 		return error_set(err, ERROR_UNSUPPORTED, "\"%s\" is not in the warehouse %s", uri,
 			lake->store->location);
-	if (store_get(lake->store, path, size_max, out, err))
+	if (lake->cache != NULL ? cache_get(lake->cache, lake->store, path, size_max, out, err)
+				: store_get(lake->store, path, size_max, out, err))
 		return true;
 	if (err->kind != ERROR_MISSING)
 		return false;
@@ -318,16 +324,29 @@ static void file_list_add(
 	list->entries[list->count++] = entry;
 }
 
-static bool check_file(const struct data_file *file, struct error *err)
+static bool check_place(
+	const struct lake_tables *lake, const struct data_file *file, struct error *err)
+{
+	if (lake->cache == NULL)
+		return strncmp(file->path, LOCAL_SCHEME "/", sizeof LOCAL_SCHEME) == 0 ||
+		       error_set(err, ERROR_UNSUPPORTED, "\"%s\" is not a local file", file->path);
+	if (store_path(lake->store, file->path) == NULL)
+		return error_set(err, ERROR_UNSUPPORTED, "\"%s\" is not in the warehouse %s",
+			file->path, lake->store->location);
+	return file->file_size_in_bytes > 0 ||
+	       error_set(err, ERROR_CORRUPT, "\"%s\" is said to have %" PRId64 " bytes", file->path,
+		       file->file_size_in_bytes);
+}
+
+static bool check_file(
+	const struct lake_tables *lake, const struct data_file *file, struct error *err)
 {
 	if (file->content == FILE_CONTENT_EQUALITY_DELETES)
 		return error_set(err, ERROR_UNSUPPORTED, "equality deletes cannot be read here");
 	if (strcasecmp(file->format, "PARQUET") != 0)
 		return error_set(
 			err, ERROR_UNSUPPORTED, "%s files cannot be read here", file->format);
-	if (strncmp(file->path, LOCAL_SCHEME "/", sizeof LOCAL_SCHEME) != 0)
-		return error_set(err, ERROR_UNSUPPORTED, "\"%s\" is not a local file", file->path);
-	return true;
+	return check_place(lake, file, err);
 }
 
 static bool add_manifest(const struct lake_tables *lake, const struct manifest_file *from,
@@ -345,7 +364,7 @@ static bool add_manifest(const struct lake_tables *lake, const struct manifest_f
 			continue;
 		bool is_data = entry->data_file.content == FILE_CONTENT_DATA;
 		file_list_add(is_data ? &files->data : &files->deletes, entry, files->arena);
-		ok = check_file(&entry->data_file, err);
+		ok = check_file(lake, &entry->data_file, err);
 	}
 	return ok || error_context(err, "reading \"%s\"", from->manifest_path);
 }
@@ -379,6 +398,16 @@ static const char *local_path(const char *uri, struct arena *arena)
 	return arena_format(arena, "/%s", path + strspn(path, "/"));
 }
 
+/* Either the path or the URI of a file. */
+static void place(const struct lake_tables *lake, const struct data_file *file, struct arena *arena,
+	const char **path, const char **uri)
+{
+	if (lake->cache == NULL)
+		*path = local_path(file->path, arena);
+	else
+		*uri = arena_copy_cstring(arena, file->path);
+}
+
 static bool applies(const struct manifest_entry *deletes, const struct manifest_entry *data)
 {
 	return deletes->sequence_number >= data->sequence_number;
@@ -410,7 +439,8 @@ static bool mark_deletes(const struct files *files, const struct manifest_entry 
 	return true;
 }
 
-static void fill_version(const struct files *files, struct arena *arena, struct table_version *out)
+static void fill_version(const struct lake_tables *lake, const struct files *files,
+	struct arena *arena, struct table_version *out)
 {
 	size_t count = files->data.count;
 	if (count > 0)
@@ -418,15 +448,19 @@ static void fill_version(const struct files *files, struct arena *arena, struct 
 	struct scan_file *scan_files = arena_array(arena, struct scan_file, count);
 	for (size_t i = 0; i < count; i++) {
 		const struct data_file *file = &files->data.entries[i]->data_file;
-		scan_files[i].path = local_path(file->path, arena);
+		place(lake, file, arena, &scan_files[i].path, &scan_files[i].uri);
+		scan_files[i].size_bytes = (uint64_t)file->file_size_in_bytes;
 		scan_files[i].row_count = (uint64_t)file->record_count;
 	}
-	const char **delete_files = arena_array(arena, const char *, files->deletes.count);
+	struct delete_file *delete_files =
+		arena_array(arena, struct delete_file, files->deletes.count);
 	for (size_t i = 0; i < files->deletes.count; i++) {
 		const struct manifest_entry *entry = files->deletes.entries[i];
 		if (!mark_deletes(files, entry, scan_files))
 			continue;
-		delete_files[out->delete_file_count++] = local_path(entry->data_file.path, arena);
+		struct delete_file *to = &delete_files[out->delete_file_count++];
+		place(lake, &entry->data_file, arena, &to->path, &to->uri);
+		to->size_bytes = (uint64_t)entry->data_file.file_size_in_bytes;
 		out->deleted_row_count += (uint64_t)entry->data_file.record_count;
 	}
 	out->file_count = count;
@@ -444,7 +478,6 @@ static bool read_version(const struct lake_tables *lake, const struct metadata *
 	if (schema == NULL)
 		return error_set(err, ERROR_CORRUPT, "version %" PRId64 " names no known schema",
 			snapshot->snapshot_id);
-	version->key = kept->key;
 	version->schema = schema_copy(schema, &kept->arena);
 	if (snapshot == NULL)
 		return true;
@@ -453,7 +486,7 @@ static bool read_version(const struct lake_tables *lake, const struct metadata *
 	struct files files = { .arena = &decoded };
 	bool ok = read_files(lake, snapshot, &files, err);
 	if (ok)
-		fill_version(&files, &kept->arena, version);
+		fill_version(lake, &files, &kept->arena, version);
 	arena_deinit(&decoded);
 	return ok;
 }
@@ -487,6 +520,15 @@ static bool lake_version(struct tables *tables, size_t index,
 	}
 	*out = kept->version;
 	return true;
+}
+
+static bool lake_fetch(struct tables *tables, const struct table_version *version,
+	const struct wanted_columns *wanted, struct table_version *out, struct error *err)
+{
+	struct lake_tables *lake = (struct lake_tables *)tables;
+	*out = *version;
+	return lake->fetcher == NULL ||
+	       fetcher_fetch(lake->fetcher, version, wanted, &lake->state, out, err);
 }
 
 const struct catalog_view *lake_tables_view(const struct tables *tables)
@@ -527,18 +569,35 @@ static void lake_close(struct tables *tables)
 	struct lake_tables *lake = (struct lake_tables *)tables;
 	kept_free(lake->metadata);
 	kept_free(lake->versions);
+	fetcher_close(lake->fetcher);
+	cache_close(lake->cache);
 	arena_deinit(&lake->state);
 	catalog_close(lake->catalog);
 	store_close(lake->store);
 	free(lake);
 }
 
-struct tables *lake_tables_open(struct catalog *catalog, struct store *store)
+bool lake_tables_need_cache(const struct store *store)
 {
-	static const struct tables_ops ops = { lake_begin, lake_version, lake_close };
+	return strcmp(store->ops->scheme, "file") != 0;
+}
+
+const char *lake_tables_files(const struct tables *tables, bool *is_cache)
+{
+	const struct lake_tables *lake = (const struct lake_tables *)tables;
+	*is_cache = lake->cache != NULL;
+	return *is_cache ? cache_files(lake->cache) : lake->store->location + strlen("file://");
+}
+
+struct tables *lake_tables_open(struct catalog *catalog, struct store *store, struct cache *cache)
+{
+	static const struct tables_ops ops = { lake_begin, lake_version, lake_fetch, lake_close };
+	assert(lake_tables_need_cache(store) == (cache != NULL));
 	struct lake_tables *lake = memory_allocate(1, sizeof *lake);
 	lake->base.ops = &ops;
 	lake->catalog = catalog;
 	lake->store = store;
+	lake->cache = cache;
+	lake->fetcher = cache != NULL ? fetcher_open(store, cache) : NULL;
 	return &lake->base;
 }

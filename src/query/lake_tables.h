@@ -11,17 +11,25 @@
  *
  * Kinds: those of catalog.h and store.h; MISSING when there is no lake; CORRUPT for metadata that
  * breaks its format or is gone; UNSUPPORTED for files that are not read here (deletion vectors,
- * equality deletes, formats other than Parquet, anything outside of the local file system).
+ * equality deletes, formats other than Parquet, files that are not in the store).
  */
 #ifndef QUERY_LAKE_TABLES_H
 #define QUERY_LAKE_TABLES_H
 
 #include "catalog/catalog.h"
 #include "query/tables.h"
-#include "store/store.h"
+#include "store/cache.h"
 
-/* Owns both; a catalog opened read-only is enough. */
-struct tables *lake_tables_open(struct catalog *catalog, struct store *store);
+/*
+ * Owns all of them; a catalog opened read-only is enough.  The files of a store on this machine are
+ * read where they lie, and cache is NULL; those of any other store through the cache.
+ */
+struct tables *lake_tables_open(struct catalog *catalog, struct store *store, struct cache *cache);
+
+bool lake_tables_need_cache(const struct store *store);
+
+/* The directory of all files that are to be read, for query_options. */
+const char *lake_tables_files(const struct tables *tables, bool *is_cache);
 
 /*
  * For `status` and `snapshots`, which read no data.  The view is of the newest begin, until the

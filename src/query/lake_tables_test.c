@@ -251,9 +251,9 @@ static void lab_open(struct lab *lab)
 		.reason = "",
 		.definition = "{}",
 	};
-	const struct query_options query_options = { .threads = 1, .warehouse = lab->directory };
+	const struct query_options query_options = { .threads = 1, .files = lab->directory };
 	CHECK_OK(query_session_open(&query_options,
-			 lake_tables_open(catalog_memory_share(lab->catalog), lab->store),
+			 lake_tables_open(catalog_memory_share(lab->catalog), lab->store, NULL),
 			 &lab->session, &err),
 		&err);
 }

@@ -16,7 +16,8 @@ struct query_options {
 	unsigned threads;            /* 0: one for each core */
 	uint64_t memory_limit_bytes; /* 0: 80 % of the machine's memory */
 	const char *temp_directory;  /* for what does not fit in memory; NULL: never spill */
-	const char *warehouse;       /* absolute path of the folder that holds all data files */
+	const char *files; /* absolute path of the directory that holds all files to be read */
+	bool is_cache;     /* whose files are filled while the session stands */
 };
 
 /* Owns tables, also when it fails. */

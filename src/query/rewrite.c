@@ -222,8 +222,13 @@ static bool walk_table_function(
 static bool walk_show(struct rewrite *rewrite, struct tree *node, const struct scope *scope)
 {
 	const struct tree *query = tree_member(node, "query");
-	if (query != NULL && query->kind == TREE_OBJECT)
-		return walk_all(rewrite, node->first, scope);
+	if (query != NULL && query->kind == TREE_OBJECT) {
+		const bool was_described = rewrite->is_described;
+		rewrite->is_described |= tree_is_text(tree_member(node, "show_type"), "DESCRIBE");
+		const bool ok = walk_all(rewrite, node->first, scope);
+		rewrite->is_described = was_described;
+		return ok;
+	}
 	const char *name = tree_member_text(node, "table_name", rewrite->arena);
 	if (strcmp(name, "\"tables\"") == 0 || strcmp(name, "__show_tables_expanded") == 0)
 		return rewrite_show_tables(rewrite, node);
@@ -489,18 +494,22 @@ static bool rewrite_tree(
 	if (statements->first->next != NULL)
 		return error_set(rewrite->err, ERROR_UNSUPPORTED, "one statement at a time");
 	const char *text;
-	if (!walk(rewrite, statements, NULL))
+	rewrite->use = column_use_find(statements, rewrite->arena);
+	const bool ok = walk(rewrite, statements, NULL) && rewrite_tables(rewrite);
+	column_use_deinit(rewrite->use);
+	if (!ok)
 		return false;
 	rewrite_columns(rewrite);
 	name_columns(rewrite, statements->first);
 	if (!rewrite_unparse(rewrite, answer, &text) || !verify(rewrite, text))
 		return false;
 	out->sql = arena_format(rewrite->arena, "%s%s", explain, text);
+	out->is_partial = rewrite->is_partial;
 	return true;
 }
 
-bool rewriter_rewrite(struct rewriter *rewriter, const char *sql, struct arena *arena,
-	struct rewritten *out, struct error *err)
+bool rewriter_rewrite(struct rewriter *rewriter, const char *sql, enum rewrite_reach reach,
+	struct arena *arena, struct rewritten *out, struct error *err)
 {
 	*out = (struct rewritten){ 0 };
 	struct tables *tables = rewriter->tables;
@@ -510,10 +519,13 @@ bool rewriter_rewrite(struct rewriter *rewriter, const char *sql, struct arena *
 		.rewriter = rewriter,
 		.arena = arena,
 		.err = err,
+		.reach = reach,
 		.is_noted = arena_array(arena, bool, rewriter->entry_count),
 	};
 	const char *explain;
 	const char *statement = split_explain(sql, &explain);
+	if (strcmp(explain, "EXPLAIN ") == 0)
+		rewrite.reach = REACH_NOTHING;
 	struct tree *answer;
 	if (!rewrite_parse(&rewrite, bytes_of_cstring(statement), &answer) ||
 		!rewrite_tree(&rewrite, answer, explain, out))
@@ -538,7 +550,7 @@ void rewriter_close(struct rewriter *rewriter)
 	if (rewriter == NULL)
 		return;
 	for (size_t i = 0; i < SCAN_CACHE_SIZE; i++) {
-		free(rewriter->scans[i].key);
+		free(rewriter->scans[i].sql);
 		free(rewriter->scans[i].json);
 	}
 	free(rewriter);

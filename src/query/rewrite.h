@@ -17,8 +17,16 @@
 
 struct rewriter;
 
+/* Where files are fetched: what is fetched of the tables. */
+enum rewrite_reach {
+	REACH_NAMED = 0, /* the columns that the statement may read (columns.h) */
+	REACH_ALL,
+	REACH_NOTHING, /* to see whether DuckDB understands the statement; it cannot be run */
+};
+
 struct rewritten {
 	const char *sql; /* in the arena; NULL when there was no statement, only blanks */
+	bool is_partial; /* not all columns of its tables can be read */
 	size_t note_count;
 	const char **notes; /* what to tell the user beside the result, one line each */
 };
@@ -28,8 +36,8 @@ struct rewriter *rewriter_open(struct session *session, struct tables *tables);
 void rewriter_close(struct rewriter *rewriter); /* also NULL */
 
 /* Begins a new state of the tables.  *out lives in arena. */
-bool rewriter_rewrite(struct rewriter *rewriter, const char *sql, struct arena *arena,
-	struct rewritten *out, struct error *err) MUST_CHECK;
+bool rewriter_rewrite(struct rewriter *rewriter, const char *sql, enum rewrite_reach reach,
+	struct arena *arena, struct rewritten *out, struct error *err) MUST_CHECK;
 
 /* Whether SQL of others may call a scalar or aggregate function, or a table function. */
 bool function_is_admitted(const char *name);

@@ -32,6 +32,7 @@ struct fake_tables {
 	struct fake_table tables[10];
 	struct table_entry entries[10];
 	size_t begin_count;
+	size_t fetched_columns; /* of all tables of all statements */
 };
 
 struct queried {

@@ -50,7 +50,24 @@ static void fake_close(struct tables *tables)
 	free(tables);
 }
 
-static const struct tables_ops fake_ops = { fake_begin, fake_version, fake_close };
+/* Only what is wanted can be read, as where files are fetched. */
+static bool fake_fetch(struct tables *tables, const struct table_version *version,
+	const struct wanted_columns *wanted, struct table_version *out, struct error *err)
+{
+	struct fake_tables *fake = (struct fake_tables *)tables;
+	struct schema *schema = schema_copy(version->schema, &fake->arena);
+	(void)err;
+	schema->field_count = 0;
+	for (size_t i = 0; i < version->schema->field_count; i++)
+		if (column_is_wanted(wanted, version->schema->fields[i].name))
+			schema->fields[schema->field_count++] = version->schema->fields[i];
+	fake->fetched_columns += schema->field_count;
+	*out = *version;
+	out->schema = schema;
+	return true;
+}
+
+static const struct tables_ops fake_ops = { fake_begin, fake_version, fake_fetch, fake_close };
 
 static struct schema *schema_make(
 	struct queried *lake, size_t count, const char *const *names, const char *const *types)
@@ -86,10 +103,10 @@ static struct scan_file file_write(struct queried *lake, const char *name,
 	if (!session_do(lake->writer, (const char *)sql.data, &err))
 		test_fail(__FILE__, __LINE__, "%s: %s", (const char *)sql.data, err.text);
 	buffer_deinit(&sql);
-	return (struct scan_file){ path, row_count, false };
+	return (struct scan_file){ .path = path, .row_count = row_count };
 }
 
-static const char *deletes_write(
+static struct delete_file deletes_write(
 	struct queried *lake, const char *name, const char *data_path, const char *positions)
 {
 	const char *path = arena_format(&lake->tables->arena, "%s/%s", lake->directory, name);
@@ -105,7 +122,7 @@ static const char *deletes_write(
 	if (!session_do(lake->writer, (const char *)sql.data, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.text);
 	buffer_deinit(&sql);
-	return path;
+	return (struct delete_file){ .path = path };
 }
 
 static struct fake_table *table_add(struct queried *lake, const char *schema, const char *name)
@@ -127,8 +144,6 @@ static struct table_version *version_add(struct queried *lake, struct fake_table
 	version->position = (lsn_t)number << 12;
 	version->timestamp = (INT64_C(1704067200) + number) * 1000000;
 	version->version = (struct table_version){
-		.key = arena_format(&lake->tables->arena, "%s.%s#%d", table->entry.namespace_name,
-			table->entry.name, (int)number),
 		.snapshot_id = version->snapshot_id,
 		.schema = schema,
 		.file_count = file_count,
@@ -155,7 +170,7 @@ static void add_orders(struct queried *lake)
 	/* row 3 of the first file and row 0 of the third are gone; the second is whole */
 	struct scan_file third = file_write(lake, "o3.parquet", schema,
 		"SELECT i, 1::INTEGER, 0::DECIMAL(10,2), '' FROM range(20, 22) t(i)", 2);
-	const char **deletes = arena_array(&lake->tables->arena, const char *, 2);
+	struct delete_file *deletes = arena_array(&lake->tables->arena, struct delete_file, 2);
 	deletes[0] = deletes_write(lake, "d1.parquet", first.path, "[3]");
 	deletes[1] = deletes_write(lake, "d3.parquet", third.path, "[0]");
 	first.has_deletes = true;
@@ -213,7 +228,7 @@ static void add_everything(struct queried *lake)
 	struct fake_table *table = table_add(lake, "public", "everything");
 	version_add(lake, table, schema, 1, &file);
 	file.has_deletes = true;
-	const char **deletes = arena_array(&lake->tables->arena, const char *, 1);
+	struct delete_file *deletes = arena_array(&lake->tables->arena, struct delete_file, 1);
 	deletes[0] = deletes_write(lake, "de.parquet", file.path, "[1]");
 	struct table_version *version = version_add(lake, table, schema, 1, &file);
 	version->delete_files = deletes;
@@ -234,7 +249,7 @@ void queried_open_in(struct queried *lake, const char *directory)
 	add_orders(lake);
 	add_others(lake);
 	add_everything(lake);
-	struct query_options query_options = { .threads = 1, .warehouse = lake->directory };
+	struct query_options query_options = { .threads = 1, .files = lake->directory };
 	if (!query_session_open(&query_options, &lake->tables->base, &lake->session, &err))
 		test_fail(__FILE__, __LINE__, "%s", err.text);
 }

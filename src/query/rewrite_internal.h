@@ -7,6 +7,7 @@
 #ifndef QUERY_REWRITE_INTERNAL_H
 #define QUERY_REWRITE_INTERNAL_H
 
+#include "query/columns.h"
 #include "query/rewrite.h"
 #include "query/tree.h"
 
@@ -14,8 +15,8 @@ enum {
 	SCAN_CACHE_SIZE = 64
 };
 
-struct cached_scan { /* its key, and the node of its query as JSON */
-	char *key;
+struct cached_scan { /* its text, and the node of its query as JSON */
+	char *sql;
 	char *json;
 	uint64_t used_at;
 };
@@ -45,10 +46,25 @@ struct text_list {
 	struct text_list *next;
 };
 
+/* A table of the lake in the statement, whose scan is put in place when all of it is admitted. */
+struct table_reference {
+	struct tree *node;
+	const char *alias;
+	size_t index; /* of its entry */
+	struct table_version version;
+	struct wanted_columns wanted;
+	struct table_reference *next;
+};
+
 struct rewrite { /* of one statement */
 	struct rewriter *rewriter;
 	struct arena *arena;
 	struct error *err;
+	enum rewrite_reach reach;
+	struct column_use *use; /* NULL when verifying */
+	struct table_reference *tables;
+	bool is_partial;   /* some table has more columns than its scan */
+	bool is_described; /* within a DESCRIBE */
 	bool is_in_at;
 	bool is_verifying;            /* what was rewritten: no tables, and own scans only */
 	bool is_in_scan;              /* when verifying: the arguments of read_parquet */
@@ -64,8 +80,11 @@ bool rewrite_unparse(struct rewrite *rewrite, const struct tree *tree, const cha
 /* Checks an expression that may not contain a query. */
 bool rewrite_walk_constant(struct rewrite *rewrite, struct tree *expression) MUST_CHECK;
 
-/* node is a BASE_TABLE, and becomes a SUBQUERY that scans a version of a table of the lake. */
+/* node is a BASE_TABLE, which is a table of the lake.  Its version is found. */
 bool rewrite_table(struct rewrite *rewrite, struct tree *node) MUST_CHECK;
+
+/* Each of these nodes becomes a SUBQUERY that scans the version, whose files are fetched. */
+bool rewrite_tables(struct rewrite *rewrite) MUST_CHECK;
 
 /* node is a SHOW_REF, and becomes a SUBQUERY of the lake's tables. */
 bool rewrite_show_tables(struct rewrite *rewrite, struct tree *node) MUST_CHECK;

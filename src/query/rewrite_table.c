@@ -157,11 +157,11 @@ static bool select_by_at(
 
 /* ---- scans ---- */
 
-static struct cached_scan *find_cached(struct rewriter *rewriter, const char *key)
+static struct cached_scan *find_cached(struct rewriter *rewriter, struct bytes sql)
 {
 	for (size_t i = 0; i < SCAN_CACHE_SIZE; i++) {
 		struct cached_scan *scan = &rewriter->scans[i];
-		if (scan->key != NULL && strcmp(scan->key, key) == 0) {
+		if (scan->sql != NULL && bytes_equal(bytes_of_cstring(scan->sql), sql)) {
 			scan->used_at = ++rewriter->clock;
 			return scan;
 		}
@@ -177,16 +177,16 @@ static char *copy_text(struct bytes text)
 }
 
 /* In the place of the scan that was used longest ago. */
-static void cache(struct rewriter *rewriter, const char *key, struct bytes json)
+static void cache(struct rewriter *rewriter, struct bytes sql, struct bytes json)
 {
 	struct cached_scan *oldest = &rewriter->scans[0];
 	for (size_t i = 1; i < SCAN_CACHE_SIZE; i++)
 		if (rewriter->scans[i].used_at < oldest->used_at)
 			oldest = &rewriter->scans[i];
-	free(oldest->key);
+	free(oldest->sql);
 	free(oldest->json);
 	*oldest = (struct cached_scan){
-		.key = copy_text(bytes_of_cstring(key)),
+		.sql = copy_text(sql),
 		.json = copy_text(json),
 		.used_at = ++rewriter->clock,
 	};
@@ -203,23 +203,31 @@ static bool parse_own(struct rewrite *rewrite, struct bytes sql, struct tree **o
 	return true;
 }
 
-static bool make_scan(
-	struct rewrite *rewrite, const struct table_version *version, struct tree **out)
+/* DuckDB takes much longer to parse a scan than it takes to be written. */
+static bool parse_scan(struct rewrite *rewrite, struct bytes sql, struct tree **out)
 {
-	struct cached_scan *cached = find_cached(rewrite->rewriter, version->key);
+	const struct cached_scan *cached = find_cached(rewrite->rewriter, sql);
 	if (cached != NULL) {
 		struct bytes json =
 			bytes_of_cstring(arena_copy_cstring(rewrite->arena, cached->json));
 		return tree_parse(json, rewrite->arena, out, rewrite->err);
 	}
+	if (!parse_own(rewrite, sql, out))
+		return false;
+	struct buffer json = { 0 };
+	tree_print(*out, &json);
+	cache(rewrite->rewriter, sql, buffer_bytes(&json));
+	buffer_deinit(&json);
+	return true;
+}
+
+static bool make_scan(
+	struct rewrite *rewrite, const struct table_version *version, struct tree **out)
+{
 	struct buffer text = { 0 };
-	bool ok = scan_append_sql(version, &text, rewrite->err) &&
-		  parse_own(rewrite, arena_copy_bytes(rewrite->arena, buffer_bytes(&text)), out);
-	buffer_reset(&text);
-	if (ok) {
-		tree_print(*out, &text);
-		cache(rewrite->rewriter, version->key, buffer_bytes(&text));
-	}
+	scan_append_sql(version, &text);
+	const bool ok =
+		parse_scan(rewrite, arena_copy_bytes(rewrite->arena, buffer_bytes(&text)), out);
 	buffer_deinit(&text);
 	return ok;
 }
@@ -290,6 +298,15 @@ static void remember_qualified(struct rewrite *rewrite, const char *schema, cons
 	rewrite->qualified = pair;
 }
 
+static bool cannot_read(struct rewrite *rewrite, const struct table_entry *entry)
+{
+	if (rewrite->err->kind == ERROR_CORRUPT && rewrite->err->hint[0] == '\0')
+		error_hint(rewrite->err, "\"walberg snapshot %s.%s\" reads it again.",
+			entry->namespace_name, entry->name);
+	return error_context(
+		rewrite->err, "reading table \"%s.%s\"", entry->namespace_name, entry->name);
+}
+
 bool rewrite_table(struct rewrite *rewrite, struct tree *node)
 {
 	struct rewriter *rewriter = rewrite->rewriter;
@@ -314,23 +331,44 @@ bool rewrite_table(struct rewrite *rewrite, struct tree *node)
 	const struct tree *at = tree_member(node, "at_clause");
 	if (at != NULL && at->kind == TREE_OBJECT && !select_by_at(rewrite, at, &selector))
 		return false;
-	struct table_version version;
-	struct tree *scan;
+	struct table_reference *reference = arena_new(rewrite->arena, struct table_reference);
 	struct tables *tables = rewriter->tables;
-	if (!tables->ops->version(tables, index, &selector, &version, rewrite->err) ||
-		!make_scan(rewrite, &version, &scan)) {
-		if (rewrite->err->kind == ERROR_CORRUPT && rewrite->err->hint[0] == '\0')
-			error_hint(rewrite->err, "\"walberg snapshot %s.%s\" reads it again.",
-				entry->namespace_name, entry->name);
-		return error_context(rewrite->err, "reading table \"%s.%s\"", entry->namespace_name,
-			entry->name);
-	}
-
-	remember_texts(rewrite, scan);
-	rewrite->is_noted[index] = rewrite->is_noted[index] || entry->is_paused;
+	if (!tables->ops->version(tables, index, &selector, &reference->version, rewrite->err) ||
+		!scan_check_schema(reference->version.schema, rewrite->err))
+		return cannot_read(rewrite, entry);
+	reference->node = node;
+	reference->alias = alias[0] != '\0' ? alias : name;
+	reference->index = index;
+	reference->wanted = column_use_of(rewrite->use, node, rewrite->arena);
+	if (rewrite->reach == REACH_NOTHING || rewrite->is_described)
+		reference->wanted.kind = COLUMNS_UNREAD;
+	else if (rewrite->reach == REACH_ALL)
+		reference->wanted.kind = COLUMNS_ALL;
+	reference->next = rewrite->tables;
+	rewrite->tables = reference;
 	if (alias[0] == '\0' && schema[0] != '\0')
 		remember_qualified(rewrite, schema, name);
-	put_subquery(rewrite, node, alias[0] != '\0' ? alias : name, scan);
+	return true;
+}
+
+bool rewrite_tables(struct rewrite *rewrite)
+{
+	const struct rewriter *rewriter = rewrite->rewriter;
+	struct tables *tables = rewriter->tables;
+	for (struct table_reference *table = rewrite->tables; table != NULL; table = table->next) {
+		const struct table_entry *entry = &rewriter->entries[table->index];
+		struct table_version version;
+		struct tree *scan;
+		if (!tables->ops->fetch(
+			    tables, &table->version, &table->wanted, &version, rewrite->err) ||
+			!make_scan(rewrite, &version, &scan))
+			return cannot_read(rewrite, entry);
+		remember_texts(rewrite, scan);
+		rewrite->is_noted[table->index] |= entry->is_paused;
+		rewrite->is_partial |=
+			version.schema->field_count < table->version.schema->field_count;
+		put_subquery(rewrite, table->node, table->alias, scan);
+	}
 	return true;
 }
 

@@ -5,6 +5,10 @@
 #include <assert.h>
 #include <inttypes.h>
 
+enum {
+	FIELD_ID_NOWHERE = 2147483000 /* below those that Iceberg reserves, above any table's */
+};
+
 /* In the order of enum value_type. */
 static const char *const type_names[] = {
 	[VALUE_BOOLEAN] = "BOOLEAN",
@@ -52,11 +56,13 @@ static void append_type(struct buffer *out, struct column_type type)
 
 /*
  * Inside the scan a column is called c<field id>: DuckDB adds "filename" and "file_row_number",
- * which a column of the table may be called too.
+ * which a column of the table may be called too.  A statement that reads no column, as one that
+ * only counts, gets one that no file has.
  */
 static void append_columns(struct buffer *out, const struct schema *schema, bool is_empty)
 {
-	buffer_append_cstring(out, "SELECT ");
+	buffer_append_cstring(out,
+		schema->field_count > 0 ? "SELECT " : "SELECT NULL AS \"no column of the table\"");
 	for (size_t i = 0; i < schema->field_count; i++) {
 		const struct schema_field *field = &schema->fields[i];
 		buffer_append_cstring(out, i > 0 ? ", " : "");
@@ -120,6 +126,9 @@ static uint64_t append_paths(
 		row_count += version->files[i].row_count;
 	}
 	buffer_append_cstring(out, "], schema = MAP {");
+	if (version->schema->field_count == 0)
+		append_schema_field(
+			out, FIELD_ID_NOWHERE, (struct column_type){ .type = VALUE_LONG });
 	return row_count;
 }
 
@@ -136,19 +145,67 @@ static void append_scan(struct buffer *out, const struct table_version *version,
 	append_options(out, row_count);
 }
 
-/*
- * URIs are written file:///lake and, by Java, file:/lake.
- * A correlated NOT EXISTS would be planned as a join of the data with itself.
- */
+/* Java writes the same bucket with other schemes. */
+static void append_names(struct buffer *out, const struct scan_file *file, bool is_first)
+{
+	static const char *const SCHEMES[] = { "s3:", "s3a:", "s3n:" };
+	const size_t count = strncmp(file->uri, "s3:", 3) == 0 ? 3 : 1;
+	for (size_t i = 0; i < count; i++) {
+		struct buffer name = { 0 };
+		if (count > 1)
+			buffer_append_format(&name, "%s%s", SCHEMES[i], file->uri + 3);
+		else
+			buffer_append_cstring(&name, file->uri);
+		buffer_append_u8(&name, 0);
+		buffer_append_cstring(out, is_first && i == 0 ? "(" : ", (");
+		sql_append_text(out, (const char *)name.data);
+		buffer_append_cstring(out, ", ");
+		sql_append_text(out, file->path);
+		buffer_append_cstring(out, ")");
+		buffer_deinit(&name);
+	}
+}
+
+/* The path of the file that a row of a delete file names. */
+static void append_deleted_path(struct buffer *out, bool is_in_place)
+{
+	/* URIs are written file:///lake and, by Java, file:/lake */
+	if (is_in_place)
+		buffer_append_format(out, "'/' || ltrim(substr(c%d, %zu), '/')",
+			FIELD_ID_DELETE_FILE_PATH, strlen("file:") + 1);
+	else
+		buffer_append_cstring(out, "names.file");
+}
+
+static void append_name_join(struct buffer *out, const struct table_version *version)
+{
+	bool is_first = true;
+	buffer_append_cstring(out, " JOIN (VALUES ");
+	for (size_t i = 0; i < version->file_count; i++) {
+		if (!version->files[i].has_deletes)
+			continue;
+		append_names(out, &version->files[i], is_first);
+		is_first = false;
+	}
+	buffer_append_format(
+		out, ") AS names(uri, file) ON names.uri = c%d", FIELD_ID_DELETE_FILE_PATH);
+}
+
+static bool is_in_place(const struct table_version *version)
+{
+	return version->files[0].uri == NULL;
+}
+
+/* A correlated NOT EXISTS would be planned as a join of the data with itself. */
 static void append_anti_join(struct buffer *out, const struct table_version *version)
 {
-	buffer_append_format(out,
-		" AS d ANTI JOIN (SELECT '/' || ltrim(substr(c%d, %zu), '/') AS path, c%d AS row "
-		"FROM read_parquet([",
-		FIELD_ID_DELETE_FILE_PATH, strlen("file:") + 1, FIELD_ID_DELETE_POSITION);
+	buffer_append_cstring(out, " AS d ANTI JOIN (SELECT ");
+	append_deleted_path(out, is_in_place(version));
+	buffer_append_format(
+		out, " AS path, c%d AS row FROM read_parquet([", FIELD_ID_DELETE_POSITION);
 	for (size_t i = 0; i < version->delete_file_count; i++) {
 		buffer_append_cstring(out, i > 0 ? ", " : "");
-		append_path(out, version->delete_files[i]);
+		append_path(out, version->delete_files[i].path);
 	}
 	buffer_append_cstring(out, "], schema = MAP {");
 	append_schema_field(
@@ -157,10 +214,12 @@ static void append_anti_join(struct buffer *out, const struct table_version *ver
 	append_schema_field(
 		out, FIELD_ID_DELETE_POSITION, (struct column_type){ .type = VALUE_LONG });
 	append_options(out, version->deleted_row_count);
+	if (!is_in_place(version))
+		append_name_join(out, version);
 	buffer_append_cstring(out, ") AS x ON x.path = d.filename AND x.row = d.file_row_number");
 }
 
-static bool check_schema(const struct schema *schema, struct error *err)
+bool scan_check_schema(const struct schema *schema, struct error *err)
 {
 	if (schema->field_count == 0)
 		return error_set(err, ERROR_UNSUPPORTED, "a table without columns cannot be read");
@@ -172,10 +231,8 @@ static bool check_schema(const struct schema *schema, struct error *err)
 	return true;
 }
 
-bool scan_append_sql(const struct table_version *version, struct buffer *out, struct error *err)
+void scan_append_sql(const struct table_version *version, struct buffer *out)
 {
-	if (!check_schema(version->schema, err))
-		return false;
 	size_t deleted_from = 0;
 	for (size_t i = 0; i < version->file_count; i++)
 		deleted_from += version->files[i].has_deletes;
@@ -184,7 +241,7 @@ bool scan_append_sql(const struct table_version *version, struct buffer *out, st
 	if (version->file_count == 0) {
 		append_columns(out, version->schema, true);
 		buffer_append_cstring(out, " WHERE false");
-		return true;
+		return;
 	}
 	if (deleted_from < version->file_count)
 		append_scan(out, version, false);
@@ -194,5 +251,4 @@ bool scan_append_sql(const struct table_version *version, struct buffer *out, st
 		append_scan(out, version, true);
 		append_anti_join(out, version);
 	}
-	return true;
 }

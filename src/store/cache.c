@@ -399,13 +399,17 @@ static void append_parts(const struct fetch *fetch, size_t number, const struct 
 	}
 }
 
-static bool enter_range(void *context, const struct download *download, struct error *err)
+static bool enter_object(void *context, size_t number, struct error *err)
 {
 	const struct fetch *fetch = context;
 	struct cache *cache = fetch->cache;
-	const int64_t id = fetch->pieces[download->object].entry.id;
-	return change_begin(cache, err) &&
-	       change_end(cache, index_add_range(cache->index, id, &download->range, err), err);
+	const struct piece *piece = &fetch->pieces[number];
+	if (!change_begin(cache, err))
+		return false;
+	bool ok = true;
+	for (size_t i = 0; ok && i < piece->missing.count; i++)
+		ok = index_add_range(cache->index, piece->entry.id, &piece->missing.items[i], err);
+	return change_end(cache, ok, err);
 }
 
 static bool download_missing(struct fetch *fetch, struct error *err)
@@ -419,8 +423,14 @@ static bool download_missing(struct fetch *fetch, struct error *err)
 		for (size_t j = 0; ok && j < piece->missing.count; j++)
 			append_parts(fetch, i, &piece->missing.items[j], &parts);
 	}
-	ok = ok && downloads_run(fetch->store, (const struct download *)(void *)parts.data,
-			   parts.size / sizeof(struct download), enter_range, fetch, err);
+	const struct downloads downloads = {
+		.items = (const struct download *)(void *)parts.data,
+		.count = parts.size / sizeof(struct download),
+		.object_count = fetch->count,
+		.done = enter_object,
+		.context = fetch,
+	};
+	ok = ok && downloads_run(fetch->store, &downloads, err);
 	buffer_deinit(&parts);
 	return ok;
 }

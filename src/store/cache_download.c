@@ -16,10 +16,10 @@ enum {
 
 struct crew {
 	struct store *store;
-	const struct download *downloads;
-	size_t count;
+	const struct downloads *downloads;
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t changed;
+	size_t *left;     /* parts of each object that are not written yet */
 	size_t taken;     /* downloads before it have a thread */
 	size_t *finished; /* in the order in which they finished */
 	size_t finished_count;
@@ -87,10 +87,19 @@ static bool write_range(const struct download *download, struct bytes data, stru
 	const int descriptor = open(download->file, O_WRONLY | O_CLOEXEC);
 	if (descriptor < 0)
 		return disk_failed(download->file, "opened", err);
-	const bool ok =
-		write_all(descriptor, data, download->range.start) && fdatasync(descriptor) == 0;
-	if (!ok)
-		disk_failed(download->file, "written", err);
+	const bool ok = write_all(descriptor, data, download->range.start) ||
+			disk_failed(download->file, "written", err);
+	close(descriptor);
+	return ok;
+}
+
+/* All that was written to it, by whichever thread. */
+static bool sync_file(const char *file, struct error *err)
+{
+	const int descriptor = open(file, O_WRONLY | O_CLOEXEC);
+	if (descriptor < 0)
+		return disk_failed(file, "opened", err);
+	const bool ok = fdatasync(descriptor) == 0 || disk_failed(file, "made durable", err);
 	close(descriptor);
 	return ok;
 }
@@ -110,40 +119,61 @@ bool download_whole(struct store *store, const char *path, size_t size_max, stru
 
 /* ---- many ---- */
 
-/* The number of one that nobody has taken; false when there is none, or no use. */
-static bool take(struct crew *crew, size_t *out)
+/* One that nobody has taken; NULL when there is none, or no use. */
+static const struct download *take(struct crew *crew)
 {
 	pthread_mutex_lock(&crew->lock);
-	const bool ok = !crew->has_failed && crew->taken < crew->count;
-	if (ok)
-		*out = crew->taken++;
+	const bool ok = !crew->has_failed && crew->taken < crew->downloads->count;
+	const struct download *out = ok ? &crew->downloads->items[crew->taken++] : NULL;
 	pthread_mutex_unlock(&crew->lock);
-	return ok;
+	return out;
 }
 
-static void report(struct crew *crew, size_t which, const struct error *err)
+static void report_failure(struct crew *crew, const struct error *err)
 {
 	pthread_mutex_lock(&crew->lock);
-	if (err == NULL)
-		crew->finished[crew->finished_count++] = which;
-	else if (!crew->has_failed)
+	if (!crew->has_failed)
 		*crew->err = *err;
-	crew->has_failed = crew->has_failed || err != NULL;
+	crew->has_failed = true;
 	pthread_cond_signal(&crew->changed);
 	pthread_mutex_unlock(&crew->lock);
+}
+
+/* Whoever brings the last part of an object makes it durable. */
+static bool is_last_part(struct crew *crew, size_t object)
+{
+	pthread_mutex_lock(&crew->lock);
+	const bool is_last = --crew->left[object] == 0;
+	pthread_mutex_unlock(&crew->lock);
+	return is_last;
+}
+
+static bool do_part(
+	struct crew *crew, const struct download *download, struct buffer *bytes, struct error *err)
+{
+	if (!read_range(crew->store, download, bytes, err) ||
+		!write_range(download, buffer_bytes(bytes), err))
+		return false;
+	if (!is_last_part(crew, download->object))
+		return true;
+	if (!sync_file(download->file, err))
+		return false;
+	pthread_mutex_lock(&crew->lock);
+	crew->finished[crew->finished_count++] = download->object;
+	pthread_cond_signal(&crew->changed);
+	pthread_mutex_unlock(&crew->lock);
+	return true;
 }
 
 static void *work(void *context)
 {
 	struct crew *crew = context;
 	struct buffer bytes = { 0 };
-	size_t which;
-	while (take(crew, &which)) {
+	const struct download *download;
+	while ((download = take(crew)) != NULL) {
 		struct error err = { 0 };
-		const struct download *download = &crew->downloads[which];
-		const bool ok = read_range(crew->store, download, &bytes, &err) &&
-				write_range(download, buffer_bytes(&bytes), &err);
-		report(crew, which, ok ? NULL : &err);
+		if (!do_part(crew, download, &bytes, &err))
+			report_failure(crew, &err);
 	}
 	buffer_deinit(&bytes);
 	pthread_mutex_lock(&crew->lock);
@@ -153,64 +183,68 @@ static void *work(void *context)
 	return NULL;
 }
 
-/* With the lock held, which is let go of while `done` works. */
-static void hand_over(struct crew *crew, size_t which,
-	bool (*done)(void *context, const struct download *download, struct error *err),
-	void *context)
-{
-	struct error err;
-	pthread_mutex_unlock(&crew->lock);
-	const bool ok = done(context, &crew->downloads[which], &err);
-	if (!ok)
-		report(crew, which, &err);
-	pthread_mutex_lock(&crew->lock);
-}
-
 static size_t start_threads(struct crew *crew, pthread_t *threads)
 {
-	const size_t wanted = crew->count < THREADS_MAX ? crew->count : THREADS_MAX;
+	const size_t count = crew->downloads->count;
+	const size_t wanted = count < THREADS_MAX ? count : THREADS_MAX;
 	size_t started = 0;
 	crew->running = wanted;
 	while (started < wanted && pthread_create(&threads[started], NULL, work, crew) == 0)
 		started++;
+	struct error err;
+	if (started == 0 && wanted > 0 && !error_set(&err, ERROR_LIMIT, "no thread can be started"))
+		report_failure(crew, &err);
 	pthread_mutex_lock(&crew->lock);
 	crew->running -= wanted - started;
-	if (started == 0 && wanted > 0) {
-		crew->has_failed = true;
-		error_set(crew->err, ERROR_LIMIT, "no thread can be started");
-	}
 	pthread_mutex_unlock(&crew->lock);
 	return started;
 }
 
-bool downloads_run(struct store *store, const struct download *downloads, size_t count,
-	bool (*done)(void *context, const struct download *download, struct error *err),
-	void *context, struct error *err)
+/* The lock is held, and let go of while `done` works. */
+static void hand_over(struct crew *crew, size_t object)
 {
+	struct error err;
+	pthread_mutex_unlock(&crew->lock);
+	if (!crew->downloads->done(crew->downloads->context, object, &err))
+		report_failure(crew, &err);
+	pthread_mutex_lock(&crew->lock);
+}
+
+static void hand_over_all(struct crew *crew)
+{
+	size_t handed_over = 0;
+	pthread_mutex_lock(&crew->lock);
+	while (crew->running > 0 || handed_over < crew->finished_count) {
+		if (handed_over < crew->finished_count)
+			hand_over(crew, crew->finished[handed_over++]);
+		else
+			pthread_cond_wait(&crew->changed, &crew->lock);
+	}
+	pthread_mutex_unlock(&crew->lock);
+}
+
+bool downloads_run(struct store *store, const struct downloads *downloads, struct error *err)
+{
+	const size_t objects = downloads->object_count;
 	struct crew crew = {
 		.store = store,
 		.downloads = downloads,
-		.count = count,
-		.finished = memory_allocate(count + 1, sizeof *crew.finished),
+		.finished = memory_allocate(objects + 1, sizeof *crew.finished),
+		.left = memory_allocate(objects + 1, sizeof *crew.left),
 		.err = err,
 	};
 	pthread_t threads[THREADS_MAX];
+	for (size_t i = 0; i < downloads->count; i++)
+		crew.left[downloads->items[i].object]++;
 	pthread_mutex_init(&crew.lock, NULL);
 	pthread_cond_init(&crew.changed, NULL);
 	const size_t started = start_threads(&crew, threads);
-	size_t handed_over = 0;
-	pthread_mutex_lock(&crew.lock);
-	while (crew.running > 0 || handed_over < crew.finished_count) {
-		if (handed_over < crew.finished_count)
-			hand_over(&crew, crew.finished[handed_over++], done, context);
-		else
-			pthread_cond_wait(&crew.changed, &crew.lock);
-	}
-	pthread_mutex_unlock(&crew.lock);
+	hand_over_all(&crew);
 	for (size_t i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	pthread_cond_destroy(&crew.changed);
 	pthread_mutex_destroy(&crew.lock);
 	free(crew.finished);
+	free(crew.left);
 	return !crew.has_failed;
 }

@@ -119,16 +119,23 @@ struct download {
 	const char *path; /* in the store */
 	const char *file; /* which has its size */
 	struct byte_range range;
-	size_t object; /* the caller's number */
+	size_t object; /* the number of the object that it is a part of */
 };
 
 /*
- * Several at once.  `done` is called in the calling thread for each whose bytes are durable; the
- * rest is given up after the first failure, theirs or that of `done`.
+ * Several at once.  `done` is called in the calling thread for each object all of whose parts are
+ * durable; the rest is given up after the first failure, theirs or that of `done`.
  */
-bool downloads_run(struct store *store, const struct download *downloads, size_t count,
-	bool (*done)(void *context, const struct download *download, struct error *err),
-	void *context, struct error *err) MUST_CHECK;
+struct downloads {
+	const struct download *items;
+	size_t count;
+	size_t object_count;
+	bool (*done)(void *context, size_t object, struct error *err);
+	void *context;
+};
+
+bool downloads_run(
+	struct store *store, const struct downloads *downloads, struct error *err) MUST_CHECK;
 
 /* BUSY and LOST are tried again, for some seconds. */
 bool download_whole(struct store *store, const char *path, size_t size_max, struct buffer *out,
