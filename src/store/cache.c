@@ -534,7 +534,7 @@ bool cache_get(struct cache *cache, struct store *store, const char *path, size_
 		ok = touch(cache, &entry, err);
 	} else if (ok) {
 		ok = (!entry.has_checksum || discard(cache, &entry, &arena, err)) &&
-		     download_whole(store, path, size_max, out, err);
+		     store_get(store, path, size_max, out, err);
 		if (ok)
 			keep(cache, store, path, bytes_of(out->data + before, out->size - before),
 				&arena);

@@ -14,9 +14,9 @@
  * Several processes, and several caches of one process, may use a directory at the same time.  One
  * cache belongs to one thread at a time.  The directory can be deleted while nobody uses it.
  *
- * Kinds: those of store.h for what is fetched (BUSY and LOST are tried again for some seconds);
- * LIMIT when what is asked for does not fit beside what is in use, or the disk is full; SETUP for a
- * directory that cannot be used; CORRUPT for an index that is damaged while it is in use.
+ * Kinds: those of store.h for what is fetched; LIMIT when what is asked for does not fit beside
+ * what is in use, or the disk is full; SETUP for a directory that cannot be used; CORRUPT for an
+ * index that is damaged while it is in use.
  */
 #ifndef STORE_CACHE_H
 #define STORE_CACHE_H

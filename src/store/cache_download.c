@@ -1,6 +1,5 @@
 #include "store/cache_internal.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -9,9 +8,6 @@
 
 enum {
 	THREADS_MAX = 8,
-	TRIES_MAX = 8,         /* about 6 s in all */
-	PAUSE_MIN = 50 * 1000, /* microseconds; doubled up to the greatest */
-	PAUSE_MAX = 2000 * 1000,
 };
 
 struct crew {
@@ -29,34 +25,6 @@ struct crew {
 };
 
 /* ---- one ---- */
-
-/* A pause, or false when it is not worth to try again. */
-static bool pause_before_retry(unsigned tries, const struct error *err)
-{
-	if ((err->kind != ERROR_BUSY && err->kind != ERROR_LOST) || tries >= TRIES_MAX)
-		return false;
-	uint32_t random;
-	world_random(world_posix(), &random, sizeof random);
-	int64_t pause = PAUSE_MIN << tries;
-	if (pause > PAUSE_MAX)
-		pause = PAUSE_MAX;
-	world_sleep(world_posix(), pause / 2 + random % (pause / 2));
-	return true;
-}
-
-static bool read_range(
-	struct store *store, const struct download *download, struct buffer *out, struct error *err)
-{
-	const struct byte_range *range = &download->range;
-	unsigned tries = 0;
-	do {
-		buffer_reset(out);
-		if (store_read(store, download->path, range->start,
-			    (size_t)(range->end - range->start), out, err))
-			return true;
-	} while (pause_before_retry(tries++, err));
-	return false;
-}
 
 static bool disk_failed(const char *file, const char *verb, struct error *err)
 {
@@ -104,19 +72,6 @@ static bool sync_file(const char *file, struct error *err)
 	return ok;
 }
 
-bool download_whole(struct store *store, const char *path, size_t size_max, struct buffer *out,
-	struct error *err)
-{
-	unsigned tries = 0;
-	const size_t before = out->size;
-	do {
-		out->size = before;
-		if (store_get(store, path, size_max, out, err))
-			return true;
-	} while (pause_before_retry(tries++, err));
-	return false;
-}
-
 /* ---- many ---- */
 
 /* One that nobody has taken; NULL when there is none, or no use. */
@@ -151,7 +106,10 @@ static bool is_last_part(struct crew *crew, size_t object)
 static bool do_part(
 	struct crew *crew, const struct download *download, struct buffer *bytes, struct error *err)
 {
-	if (!read_range(crew->store, download, bytes, err) ||
+	const struct byte_range *range = &download->range;
+	buffer_reset(bytes);
+	if (!store_read(crew->store, download->path, range->start,
+		    (size_t)(range->end - range->start), bytes, err) ||
 		!write_range(download, buffer_bytes(bytes), err))
 		return false;
 	if (!is_last_part(crew, download->object))

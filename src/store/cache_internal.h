@@ -137,8 +137,4 @@ struct downloads {
 bool downloads_run(
 	struct store *store, const struct downloads *downloads, struct error *err) MUST_CHECK;
 
-/* BUSY and LOST are tried again, for some seconds. */
-bool download_whole(struct store *store, const char *path, size_t size_max, struct buffer *out,
-	struct error *err) MUST_CHECK;
-
 #endif

@@ -298,11 +298,6 @@ TEST(a_failed_fetch_leaves_nothing_that_is_taken_for_bytes)
 	check_bytes(fetch(&lab, "a", 0, 1000), "a", 0, 1000);
 	CHECK_EQUAL(lab.calls, 2);
 
-	lab.failure = ERROR_BUSY; /* goes away by itself */
-	lab.failures = 2;
-	check_bytes(fetch(&lab, "a", 500 * KB, 501 * KB), "a", 500 * KB, 501 * KB);
-	CHECK_EQUAL(lab.calls, 5);
-
 	CHECK(!fetch_by(&lab, lab.cache, "none", &range, 1, &file, &err));
 	CHECK_EQUAL(err.kind, ERROR_MISSING);
 	put(&lab, "short", 500);
