@@ -7,6 +7,8 @@
 enum {
 	BUSY_TIMEOUT_MS = 5000,
 	LAKE_ID_BYTES = 4,
+	/* More WAL than a commit's own, unless whole pages are in it: the next one is small. */
+	QUIET_BYTES_MIN = 16 * 1024,
 };
 
 static bool open_sqlite(const struct configuration *configuration, const char *path,
@@ -64,10 +66,11 @@ bool lake_open_catalog(const struct configuration *configuration, bool is_read_o
 /* --- a database of its own ------------------------------------------------------------------ */
 
 struct database { /* which one it is, of all that there are */
-	const char *system_identifier;
+	const char *server;
 	const char *name;
 };
 
+/* A server is known by its system identifier, or, where that may not be read, by its start. */
 static bool identify(const struct postgres_target *target, struct arena *arena,
 	struct database *out, struct error *err)
 {
@@ -75,11 +78,14 @@ static bool identify(const struct postgres_target *target, struct arena *arena,
 	struct postgres_rows rows;
 	if (!postgres_open(target, &postgres, err))
 		return false;
-	const bool ok = postgres_query(postgres,
+	bool ok = postgres_query(postgres,
 		"SELECT system_identifier, current_database() FROM pg_control_system()", &rows,
 		err);
+	if (!ok && err->kind == ERROR_SETUP)
+		ok = postgres_query(postgres,
+			"SELECT pg_postmaster_start_time(), current_database()", &rows, err);
 	if (ok) {
-		out->system_identifier = arena_copy_cstring(arena, postgres_text(&rows, 0, 0));
+		out->server = arena_copy_cstring(arena, postgres_text(&rows, 0, 0));
 		out->name = arena_copy_cstring(arena, postgres_text(&rows, 0, 1));
 		postgres_rows_close(&rows);
 	}
@@ -87,32 +93,41 @@ static bool identify(const struct postgres_target *target, struct arena *arena,
 	return ok;
 }
 
-/* A catalog that cannot be reached, or is not there yet, is not the source: opening it says more.
- */
-static bool check_apart(const struct configuration *configuration, const char *url,
-	struct arena *arena, struct error *err)
+/* A catalog that cannot be reached, or is not there yet: opening it says more. */
+static bool identify_catalog(const struct postgres_target *target, struct arena *arena,
+	struct database *out, struct error *err)
 {
-	const struct postgres_target targets[] = {
-		{
-			.url = configuration->source_url,
-			.user = configuration->source_user,
-			.password = configuration->source_password,
-			.connect_timeout = configuration->source_connect_timeout,
-		},
-		{
-			.url = url,
-			.user = configuration->lake_catalog_user,
-			.password = configuration->lake_catalog_password,
-			.connect_timeout = configuration->source_connect_timeout,
-		},
+	if (identify(target, arena, out, err))
+		return true;
+	struct postgres_target server = *target;
+	server.database = "postgres";
+	const bool is_there = err->kind == ERROR_SETUP && identify(&server, arena, out, err);
+	out->name = "";
+	return is_there;
+}
+
+static bool compare(const struct configuration *configuration, const char *url, struct arena *arena,
+	bool *is_on_source, struct error *err)
+{
+	const struct postgres_target at_source = {
+		.url = configuration->source_url,
+		.user = configuration->source_user,
+		.password = configuration->source_password,
+		.connect_timeout = configuration->source_connect_timeout,
+	};
+	const struct postgres_target at_catalog = {
+		.url = url,
+		.user = configuration->lake_catalog_user,
+		.password = configuration->lake_catalog_password,
+		.connect_timeout = configuration->source_connect_timeout,
 	};
 	struct database source, catalog;
 	struct error ignored;
-	if (!identify(&targets[0], arena, &source, err))
+	if (!identify(&at_source, arena, &source, err))
 		return error_context(err, "comparing the source with the catalog");
-	if (!identify(&targets[1], arena, &catalog, &ignored) ||
-		strcmp(source.system_identifier, catalog.system_identifier) != 0 ||
-		strcmp(source.name, catalog.name) != 0)
+	*is_on_source = identify_catalog(&at_catalog, arena, &catalog, &ignored) &&
+			strcmp(source.server, catalog.server) == 0;
+	if (!*is_on_source || strcmp(source.name, catalog.name) != 0)
 		return true;
 	error_set(err, ERROR_SETUP,
 		"the catalog lies in the source's own database \"%s\": it would capture itself",
@@ -122,16 +137,18 @@ static bool check_apart(const struct configuration *configuration, const char *u
 			       "missing.");
 }
 
-bool lake_check_catalog_is_apart(const struct configuration *configuration, struct error *err)
+bool lake_compare_servers(
+	const struct configuration *configuration, bool *catalog_is_on_source, struct error *err)
 {
 	enum catalog_form form;
 	const char *place;
+	*catalog_is_on_source = false;
 	if (!configuration_catalog(configuration, &form, &place, err))
 		return false;
 	if (form != CATALOG_POSTGRES)
 		return true;
 	struct arena arena = { 0 };
-	const bool ok = check_apart(configuration, place, &arena, err);
+	const bool ok = compare(configuration, place, &arena, catalog_is_on_source, err);
 	arena_deinit(&arena);
 	return ok;
 }
@@ -207,6 +224,7 @@ struct publisher_options lake_publisher_options(struct world *world,
 		},
 		.pending_bytes_max = (uint64_t)configuration->lake_memory,
 		.commit_interval = configuration->lake_commit_interval,
+		.quiet_bytes_min = parts->catalog_is_on_source ? QUIET_BYTES_MIN : 0,
 		.history = {
 			.versions_min = (size_t)configuration->history_versions_min,
 			.versions_max = (size_t)configuration->history_versions_max,

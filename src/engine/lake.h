@@ -10,6 +10,7 @@
 struct lake_parts {
 	struct store *store;
 	struct catalog *catalog;
+	bool catalog_is_on_source; /* on its server: each commit makes WAL there */
 };
 
 /* For writing: makes directories and the catalog where they are missing. */
@@ -24,9 +25,12 @@ bool lake_open_store(struct world *world, const struct configuration *configurat
 	struct store **out, struct error *err) MUST_CHECK;
 void lake_close(struct lake_parts *parts);
 
-/* SETUP when the catalog is in the source's own database. Before the catalog is made there. */
-bool lake_check_catalog_is_apart(
-	const struct configuration *configuration, struct error *err) MUST_CHECK;
+/*
+ * Whether the catalog is on the source's server.  SETUP when it is in the source's own database: to
+ * be asked before it is made there.
+ */
+bool lake_compare_servers(const struct configuration *configuration, bool *catalog_is_on_source,
+	struct error *err) MUST_CHECK;
 
 /* Loads the lake, or puts the first row of a new one, with a random id. */
 bool lake_load_or_create(struct world *world, const struct configuration *configuration,

@@ -8,6 +8,7 @@
 
 enum {
 	QUIET_INTERVAL = 10 * 1000 * 1000, /* I3: of commits without rows */
+	MARKS_INTERVAL = 60 * 1000 * 1000, /* of those whose reason may be the last commit's WAL */
 };
 
 const char *publisher_step_name(enum publisher_step step)
@@ -292,6 +293,7 @@ bool publisher_open(
 	struct publisher *publisher = memory_allocate(1, sizeof *publisher);
 	publisher->options = *options;
 	publisher->log_due_at = world_monotonic(options->world) + QUIET_INTERVAL;
+	publisher->marks_due_at = world_monotonic(options->world) + MARKS_INTERVAL;
 	struct arena arena = { 0 };
 	struct catalog_view view;
 	bool done = catalog_load(options->catalog, &arena, &view, err);
@@ -349,9 +351,22 @@ static bool has_row_news(const struct publisher *publisher)
 	return false;
 }
 
+/*
+ * I3: a catalog on the source's server writes WAL there with each commit, which comes back as a
+ * mark.  So little is no reason for the next commit, but once in a while, so that the lake's
+ * position stays close to the server's.
+ */
+static bool is_news(const struct publisher *publisher, uint64_t now, uint64_t then)
+{
+	return now > then &&
+	       (now - then >= publisher->options.quiet_bytes_min ||
+		       world_monotonic(publisher->options.world) >= publisher->marks_due_at);
+}
+
 static bool has_quiet_news(const struct publisher *publisher)
 {
-	return apply_position(publisher->apply)->lsn > publisher->lake.position ||
+	return is_news(publisher, apply_position(publisher->apply)->lsn,
+		       publisher->lake.position) ||
 	       publisher->removed_count > 0 || publisher->removal_count > 0 ||
 	       publisher->done_count > 0;
 }
@@ -359,7 +374,8 @@ static bool has_quiet_news(const struct publisher *publisher)
 /* Records that say nothing (a new connection) must not keep the log from being released. */
 static bool has_log_news(const struct publisher *publisher)
 {
-	return apply_position(publisher->apply)->resume > publisher->lake.log_position;
+	return is_news(
+		publisher, apply_position(publisher->apply)->resume, publisher->lake.log_position);
 }
 
 static bool is_due(const struct publisher *publisher)
@@ -384,6 +400,7 @@ static void set_pace(struct publisher *publisher, micros_t began_at)
 							     ? stretched
 							     : publisher->options.commit_interval);
 	publisher->quiet_due_at = publisher->log_due_at = began_at + QUIET_INTERVAL;
+	publisher->marks_due_at = began_at + MARKS_INTERVAL;
 }
 
 static void log_commit(const struct publisher *publisher, micros_t took)

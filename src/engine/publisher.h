@@ -42,6 +42,9 @@ struct publisher_options { /* everything borrowed lives as long as the publisher
 	struct table_options table;
 	uint64_t pending_bytes_max;
 	micros_t commit_interval;
+	/* Marks that bring less WAL than this are committed less often: it may be a commit's own.
+	 */
+	uint64_t quiet_bytes_min;
 	struct history_options history;
 	void (*step)(void *context, enum publisher_step step); /* may be NULL */
 	void *context;

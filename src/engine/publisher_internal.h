@@ -31,6 +31,7 @@ struct publisher {
 	micros_t delta_due_at; /* monotonic; of a commit with rows */
 	micros_t quiet_due_at; /* of one with nothing but a position or removals */
 	micros_t log_due_at;   /* of one that only lets the log go */
+	micros_t marks_due_at; /* of one with less than options.quiet_bytes_min of marks alone */
 	micros_t retention_due_at;
 };
 

@@ -76,6 +76,35 @@ TEST(marks_alone_make_one_catalog_commit_in_ten_seconds_and_no_version)
 	published_close(&lake);
 }
 
+static unsigned commits_of_marks(struct published *lake, lsn_t *lsn, lsn_t step, int seconds)
+{
+	const unsigned before = lake->catalog.commits;
+	for (int second = 0; second < seconds; second++) {
+		world_sim_advance(lake->world, SECOND);
+		script_mark(&lake->script, *lsn += step);
+		script_sync(&lake->script);
+		published_step(lake);
+	}
+	return lake->catalog.commits - before;
+}
+
+/* On the source's server each commit makes WAL, and that makes the next mark. */
+TEST(marks_that_may_be_of_the_catalogs_own_wal_make_one_commit_in_a_minute)
+{
+	struct published lake;
+	lsn_t lsn = 100;
+	published_open(&lake);
+	lake.options.quiet_bytes_min = 1 << 20;
+	published_reopen(&lake);
+	published_insert(&lake, lsn, &script_items, "1|a|1");
+	published_view(&lake);
+	CHECK_EQUAL(commits_of_marks(&lake, &lsn, 100, 50), 0);
+	CHECK_EQUAL(commits_of_marks(&lake, &lsn, 100, 125), 2);
+	CHECK(published_view(&lake).lake.position >= lsn - 100 * 60);
+	CHECK_EQUAL(commits_of_marks(&lake, &lsn, 1 << 20, 30), 3);
+	published_close(&lake);
+}
+
 TEST(nothing_new_is_no_commit)
 {
 	struct published lake;

@@ -569,13 +569,18 @@ bool engine_run(const struct configuration *configuration, volatile sig_atomic_t
 		.stop = stop,
 		.watches = watches,
 	};
+	bool is_on_source;
 	bool done = lake_check_source_is_given(configuration, err) &&
 		    world_make_directories(run.world, configuration->lake_directory, err) &&
 		    process_open(configuration->lake_directory, &run.process, err) &&
-		    lake_check_catalog_is_apart(configuration, err) &&
+		    lake_compare_servers(configuration, &is_on_source, err) &&
 		    lake_open(run.world, configuration, &run.parts, err) &&
 		    catalog_lock(run.parts.catalog, err) &&
-		    store_probe(run.world, run.parts.store, err) && run_until_stopped(&run, err);
+		    store_probe(run.world, run.parts.store, err);
+	if (done) {
+		run.parts.catalog_is_on_source = is_on_source;
+		done = run_until_stopped(&run, err);
+	}
 	lake_close(&run.parts);
 	process_close(run.process);
 	if (done)

@@ -61,6 +61,12 @@ def java(place, *tables, name="walberg", digest=False, snapshot=None):
     return _ask_java(["jdbc", place.jdbc_uri, name, *tables], digest, snapshot, place.properties)
 
 
+def java_set(place, table, name, value, **properties):
+    """Commits a property to a table, which is made when it is missing, as another writer would."""
+    _ask_java(["set", place.jdbc_uri, "walberg", table, f"{name}={value}"], False, None,
+              {**place.properties, **properties})
+
+
 def java_metadata(*files, digest=False, snapshot=None, properties=None):
     return _ask_java(["metadata", *files], digest, snapshot, properties or {})
 

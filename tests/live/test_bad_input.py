@@ -179,7 +179,7 @@ def test_settings_that_do_not_exist_or_do_not_fit(walberg):
             ({"log.level": "loud"}, ["log.level", "loud"]),
             ({"table.zstd_level": "99"}, ["table.zstd_level", "99"]),
             ({"source.tables": "orders"}, ["source.tables", "orders"]),
-            ({"lake.catalog": "postgresql://x/y"}, ["lake.catalog", "sqlite"]),
+            ({"lake.catalog": "mysql://x/y"}, ["lake.catalog", "sqlite", "postgresql"]),
             ({"lake.catalog": "sqlite:"}, ["lake.catalog"])]:
         assert_refused(walberg(settings), *parts)
 

@@ -1,6 +1,7 @@
 """Where a lake lives: its tables and its catalog, as walberg and other readers are told of them.
 
     Local(directory)        files and SQLite in the lake's directory
+    InPostgres(...)         files there, the catalog in a database
     stack.Stacked(...)      MinIO, and a PostgreSQL server of its own
 
     settings        walberg's, for every command
@@ -21,6 +22,7 @@ import os
 import pathlib
 import pwd
 import sqlite3
+import urllib.parse
 
 
 @contextlib.contextmanager
@@ -40,9 +42,10 @@ def acting_as(user):
 
 
 class Place:
-    def pyiceberg(self, name="walberg"):
+    def pyiceberg(self, name="walberg", **more):
         from pyiceberg.catalog.sql import SqlCatalog
-        return SqlCatalog(name, uri=self.uri, init_catalog_tables="false", **self.properties)
+        return SqlCatalog(name, uri=self.uri, init_catalog_tables="false", **self.properties,
+                          **more)
 
     @contextlib.contextmanager
     def transaction(self):
@@ -105,3 +108,54 @@ class Local(Place):
             connection.execute("ROLLBACK")
         finally:
             connection.close()
+
+
+class InPostgres(Local):
+    """url: of the database, as lake.catalog has it, with a user."""
+
+    BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+    def __init__(self, directory, url, settings=None):
+        import psycopg2
+        super().__init__(directory)
+        self.url = url
+        self.ERRORS = (psycopg2.Error,)
+        self.settings = {"lake.catalog": url} if settings is None else settings
+
+    @property
+    def uri(self):
+        return self.url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+    @property
+    def jdbc_uri(self):
+        parts = urllib.parse.urlsplit(self.url)
+        who = {"user": parts.username, **({"password": parts.password} if parts.password else {})}
+        return (f"jdbc:postgresql://{parts.hostname}:{parts.port}{parts.path}"
+                f"?{urllib.parse.urlencode(who)}")
+
+    def connect(self):
+        return PostgresConnection(self.url)
+
+    @contextlib.contextmanager
+    def held(self):
+        with contextlib.closing(self.connect()) as connection:
+            connection.execute("BEGIN")
+            connection.execute("LOCK TABLE walberg_lake IN EXCLUSIVE MODE")
+            yield
+
+
+class PostgresConnection:
+    """As one of SQLite's: question marks, and execute() gives what is fetched from."""
+
+    def __init__(self, url):
+        import psycopg2
+        self.connection = psycopg2.connect(url, connect_timeout=10)
+        self.connection.autocommit = True
+
+    def execute(self, statement, parameters=()):
+        cursor = self.connection.cursor()
+        cursor.execute(statement.replace("?", "%s"), parameters or None)
+        return cursor
+
+    def close(self):
+        self.connection.close()

@@ -22,6 +22,7 @@ import java.util.Map;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.iceberg.BaseTable;
 import org.apache.iceberg.CatalogUtil;
+import org.apache.iceberg.Schema;
 import org.apache.iceberg.StaticTableOperations;
 import org.apache.iceberg.Table;
 import org.apache.iceberg.catalog.TableIdentifier;
@@ -42,10 +43,14 @@ import org.apache.iceberg.util.SnapshotUtil;
  * <pre>
  * Judge [OPTION...] metadata FILE...
  * Judge [OPTION...] jdbc URI CATALOG NAMESPACE.TABLE...
+ * Judge [OPTION...] set URI CATALOG NAMESPACE.TABLE NAME=VALUE
  * Judge --serve
  * </pre>
  *
  * Options: --digest, --snapshot ID, and --property NAME=VALUE of the catalog and of its files.
+ *
+ * set changes a table as another writer would: it commits a property, to a table that it makes when
+ * it is missing.
  *
  * The last answers requests from standard input, a line of arguments with tabs between them each;
  * an answer ends with a zero byte and, where it failed, the reason, on a line of their own.
@@ -96,6 +101,10 @@ public final class Judge {
       }
     }
     String kind = left.pop();
+    if (kind.equals("set")) {
+      set(properties, left);
+      return;
+    }
     try (JdbcCatalog catalog = new JdbcCatalog();
         FileIO files = openFiles(properties)) {
       List<Table> tables =
@@ -131,15 +140,36 @@ public final class Judge {
   private static List<Table> open(
       JdbcCatalog catalog, Map<String, String> properties, Deque<String> arguments) {
     List<Table> tables = new ArrayList<>();
-    properties.put("uri", arguments.pop());
-    properties.put("warehouse", "file:///unused");
-    properties.put("jdbc.schema-version", "V1");
-    catalog.setConf(new Configuration());
-    catalog.initialize(arguments.pop(), properties);
+    initialize(catalog, properties, arguments);
     for (String name : arguments) {
       tables.add(catalog.loadTable(TableIdentifier.parse(name)));
     }
     return tables;
+  }
+
+  private static void initialize(
+      JdbcCatalog catalog, Map<String, String> properties, Deque<String> arguments) {
+    properties.put("uri", arguments.pop());
+    properties.putIfAbsent("warehouse", "file:///unused");
+    properties.put("jdbc.schema-version", "V1");
+    catalog.setConf(new Configuration());
+    catalog.initialize(arguments.pop(), properties);
+  }
+
+  private static void set(Map<String, String> properties, Deque<String> arguments)
+      throws Exception {
+    try (JdbcCatalog catalog = new JdbcCatalog()) {
+      initialize(catalog, properties, arguments);
+      TableIdentifier name = TableIdentifier.parse(arguments.pop());
+      String[] property = arguments.pop().split("=", 2);
+      if (!catalog.namespaceExists(name.namespace())) {
+        catalog.createNamespace(name.namespace());
+      }
+      Schema schema = new Schema(Types.NestedField.required(1, "id", Types.IntegerType.get()));
+      Table table =
+          catalog.tableExists(name) ? catalog.loadTable(name) : catalog.createTable(name, schema);
+      table.updateProperties().set(property[0], property[1]).commit();
+    }
   }
 
   private static List<byte[]> rows(Table table, Long snapshot) throws Exception {
