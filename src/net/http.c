@@ -56,6 +56,7 @@ struct receiving {
 	struct http_answer *answer;
 	size_t body_size_max;
 	bool is_too_large;
+	bool has_all_headers; /* libcurl takes an end of the connection for that of the headers */
 };
 
 static size_t receive_body(char *data, size_t item_size, size_t count, void *context)
@@ -94,8 +95,10 @@ static size_t receive_header(char *data, size_t item_size, size_t count, void *c
 	const struct bytes line = bytes_of(data, item_size * count);
 	if (line.size >= 5 && memcmp(line.data, "HTTP/", 5) == 0) {
 		buffer_reset(headers);
+		receiving->has_all_headers = false;
 		return line.size;
 	}
+	receiving->has_all_headers = line.size == 2 && memcmp(line.data, "\r\n", 2) == 0;
 	const uint8_t *colon = memchr(line.data, ':', line.size);
 	if (colon == NULL)
 		return line.size;
@@ -211,7 +214,7 @@ static bool perform(struct http *http, CURL *curl, const struct http_request *re
 	struct http_answer *answer, struct error *err)
 {
 	char message[CURL_ERROR_SIZE] = "";
-	struct receiving receiving = { answer, request->answer_size_max, false };
+	struct receiving receiving = { answer, request->answer_size_max, false, false };
 	struct curl_slist *lines = header_lines(request);
 	set_options(curl, http, request);
 	set_method(curl, request);
@@ -231,6 +234,8 @@ static bool perform(struct http *http, CURL *curl, const struct http_request *re
 			request->answer_size_max);
 	else if (!done)
 		done = fail(curl, code, message, err);
+	else if (!receiving.has_all_headers)
+		done = error_set(err, ERROR_LOST, "the answer breaks off in its headers");
 	curl_slist_free_all(lines);
 	return done;
 }

@@ -174,6 +174,29 @@ TEST(a_connection_that_breaks_after_the_request_is_lost)
 	end(&asking);
 }
 
+static const char WHOLE[] = "HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 10\r\n\r\n0123456789";
+
+static bool cut_later(void *context, const struct served_request *request, struct buffer *out)
+{
+	(void)context;
+	const size_t whole = sizeof WHOLE - 1;
+	buffer_append(out, WHOLE, request->number < whole ? request->number : whole);
+	return false;
+}
+
+TEST(an_answer_that_breaks_off_anywhere_is_lost)
+{
+	struct asking asking;
+	begin(&asking, cut_later);
+	for (size_t size = 0; size < sizeof WHOLE - 1; size++) {
+		CHECK(!ask(&asking, "GET", ""));
+		CHECK_EQUAL(asking.err.kind, ERROR_LOST);
+	}
+	CHECK_OK(ask(&asking, "GET", ""), &asking.err);
+	CHECK_EQUAL(asking.answer.body.size, 10);
+	end(&asking);
+}
+
 static bool close_after(void *context, const struct served_request *request, struct buffer *out)
 {
 	struct asking *asking = context;
