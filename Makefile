@@ -54,6 +54,7 @@ demo: program ## a private PostgreSQL with a shop, and its lake (DEMO_SECONDS=20
 
 docs: program ## the references that are made from the program's tables
 	@build/walberg --help=configuration >docs/configuration.md
+	@build/walberg --help=metrics >docs/metrics.md
 
 format: ## clang-format on every C source
 	@tools/setup tests

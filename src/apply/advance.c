@@ -25,6 +25,7 @@ static bool commit(struct apply *apply, struct log *log, const struct transactio
 		if (!transactions_replay(
 			    apply->transactions, log, committed, apply_one, &replaying, err))
 			return error_context(err, "applying transaction %u", committed->xid);
+		apply_count(apply, offsetof(struct apply_counts, transactions));
 		position->lsn = committed->end_lsn;
 		position->at = committed->committed_at;
 	}

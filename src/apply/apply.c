@@ -204,13 +204,32 @@ bool apply_flush(struct apply *apply, struct error *err)
 	return true;
 }
 
+void apply_count(const struct apply *apply, size_t counter)
+{
+	if (apply->options.counts == NULL)
+		return;
+	char *counts = (char *)apply->options.counts;
+	atomic_fetch_add_explicit(
+		(_Atomic uint64_t *)(void *)(counts + counter), 1, memory_order_relaxed);
+}
+
+static void count_row(const struct apply *apply, enum apply_operation operation)
+{
+	apply_count(apply, offsetof(struct apply_counts, rows) + operation * sizeof(uint64_t));
+}
+
 bool apply_fold(struct apply *apply, struct error *err)
 {
 	for (size_t i = 0; i < apply->table_count; i++) {
 		struct apply_table *table = apply->tables[i];
-		if (table->failure.kind != ERROR_NONE || !table_has_delta(table->table) ||
-			rows_fold(table, FOLD_ROWS_MAX, err))
+		if (table->failure.kind != ERROR_NONE || !table_has_delta(table->table))
 			continue;
+		const bool had_folded = table_has_folded(table->table);
+		if (rows_fold(table, FOLD_ROWS_MAX, err)) {
+			if (!had_folded && table_has_folded(table->table))
+				apply_count(apply, offsetof(struct apply_counts, folds));
+			continue;
+		}
 		if (!apply_concerns_table(err->kind))
 			return false;
 		give_up(table, err);
@@ -262,6 +281,13 @@ static bool make_room(struct apply *apply, struct error *err)
 	return true;
 }
 
+static enum apply_operation operation_of(enum pgoutput_kind kind)
+{
+	return kind == PGOUTPUT_INSERT   ? APPLY_INSERT
+	       : kind == PGOUTPUT_UPDATE ? APPLY_UPDATE
+					 : APPLY_DELETE;
+}
+
 static bool change_row(struct apply *apply, const struct pgoutput_message *message, size_t size,
 	lsn_t end_lsn, struct error *err)
 {
@@ -273,6 +299,7 @@ static bool change_row(struct apply *apply, const struct pgoutput_message *messa
 		give_up(table, &failure);
 		return true;
 	}
+	count_row(apply, operation_of(message->kind));
 	if (rows_waiting(table->rows) % ROWS_CHECKED != 0 && size < ROW_BYTES_CHECKED)
 		return true;
 	return make_room(apply, err);
@@ -282,8 +309,10 @@ static void truncate(struct apply *apply, const struct pgoutput_truncate *trunca
 {
 	for (size_t i = 0; i < truncate->relation_count; i++) {
 		struct apply_table *table = find_table(apply, truncate->relation_oids[i]);
-		if (table != NULL && table->failure.kind == ERROR_NONE && end_lsn > table->floor)
-			rows_truncate(table);
+		if (table == NULL || table->failure.kind != ERROR_NONE || end_lsn <= table->floor)
+			continue;
+		rows_truncate(table);
+		count_row(apply, APPLY_TRUNCATE);
 	}
 }
 

@@ -22,13 +22,30 @@
 #include "state/key_index.h"
 #include "table/table.h"
 
+#include <stdatomic.h>
+
 struct apply;
+
+enum apply_operation {
+	APPLY_INSERT = 0,
+	APPLY_UPDATE,
+	APPLY_DELETE,
+	APPLY_TRUNCATE,
+	APPLY_OPERATION_COUNT,
+};
+
+struct apply_counts {                                 /* what was done; any thread reads them */
+	_Atomic uint64_t rows[APPLY_OPERATION_COUNT]; /* truncates: of tables */
+	_Atomic uint64_t transactions;
+	_Atomic uint64_t folds; /* of files of a table into one */
+};
 
 struct apply_options { /* everything borrowed lives as long as the apply */
 	struct world *world;
 	struct store *store;
 	struct table_options table;
-	uint64_t pending_bytes_max; /* rows in memory, over all tables, before files are written */
+	uint64_t pending_bytes_max;  /* rows in memory, over all tables, before files are written */
+	struct apply_counts *counts; /* NULL: nobody counts */
 };
 
 struct apply_table { /* owned by the apply; read-only for others */

@@ -45,6 +45,9 @@ bool definition_check(const struct relation *relation, const struct pgoutput_rel
 
 /* --- apply.c --- */
 
+/* counter is an offset in struct apply_counts. */
+void apply_count(const struct apply *apply, size_t counter);
+
 /* Apply one message, of size bytes, of the transaction that ends at end_lsn. */
 bool apply_message(struct apply *apply, const struct pgoutput_message *message, size_t size,
 	lsn_t end_lsn, struct error *err) MUST_CHECK;

@@ -28,6 +28,9 @@ enum error_kind {
 	ERROR_UNSUPPORTED, /* well formed, but not something this program does */
 	ERROR_SETUP,       /* an operator has to decide or to change something */
 };
+enum {
+	ERROR_KIND_COUNT = ERROR_SETUP + 1
+};
 
 struct error {
 	enum error_kind kind;

@@ -56,6 +56,9 @@ enum table_state {
 	TABLE_PAUSED,   /* left at its version, with a reason */
 	TABLE_LEFT_OUT, /* of the source, not captured, with a reason */
 };
+enum {
+	TABLE_STATE_COUNT = TABLE_LEFT_OUT + 1
+};
 
 struct catalog_table {
 	const char *namespace_name;

@@ -1,5 +1,7 @@
 #include "cmd/cmd.h"
 
+#include "engine/metrics.h"
+
 #include <errno.h>
 #include <stdarg.h>
 
@@ -170,6 +172,7 @@ struct parsing {
 	bool wants_help;
 	bool wants_version;
 	bool wants_configuration;
+	bool wants_metrics;
 };
 
 static const struct cmd *find_command(const char *name)
@@ -191,6 +194,7 @@ static bool take_question(struct parsing *parsing, const char *option)
 		{ "-h", &parsing->wants_help },
 		{ "--version", &parsing->wants_version },
 		{ "--help=configuration", &parsing->wants_configuration },
+		{ "--help=metrics", &parsing->wants_metrics },
 	};
 	for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
 		if (strcmp(option, questions[i].name) == 0)
@@ -308,7 +312,8 @@ static int run_command(const struct parsing *parsing)
 	}
 	if (done)
 		return EXIT_DONE;
-	error_print(&err, stderr);
+	if (err.kind != ERROR_NONE)
+		error_print(&err, stderr);
 	return EXIT_ERROR;
 }
 
@@ -318,6 +323,8 @@ static int answer(const struct parsing *parsing)
 		puts("walberg " WALBERG_VERSION);
 	else if (parsing->wants_configuration)
 		cmd_print_configuration(stdout);
+	else if (parsing->wants_metrics)
+		metrics_print_markdown(stdout);
 	else if (parsing->wants_help && parsing->command != NULL)
 		print_command_help(parsing->command, stdout);
 	else if (parsing->wants_help)

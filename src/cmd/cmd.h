@@ -43,6 +43,7 @@ struct cmd {
 	const char *help;      /* one sentence */
 	size_t arguments_min;
 	size_t arguments_max;
+	/* An error of kind NONE was told already. */
 	bool (*run)(const struct cmd_line *line, struct error *err);
 	unsigned options; /* of enum cmd_option */
 };

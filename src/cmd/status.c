@@ -113,6 +113,7 @@ bool status_look(const struct configuration *configuration, struct tables *table
 		!process_look(configuration->lake_directory, &out->process, &out->is_running, err))
 		return false;
 	out->process.text[PROCESS_TEXT_SIZE - 1] = '\0';
+	out->process.http[PROCESS_URL_SIZE - 1] = '\0';
 	out->lake = &lake_tables_view(tables)->lake;
 	out->log_bytes = directory_bytes(configuration->log_directory);
 	out->tables = arena_array(arena, struct status_table, out->table_count);

@@ -67,6 +67,8 @@ static void print_process(const struct status *status, FILE *out)
 	else if (status->lake->phase == LAKE_LIVE && !process->is_connected)
 		fputs(", not connected to the source", out);
 	fputc('\n', out);
+	if (process->http[0] != '\0')
+		fprintf(out, "          %s/metrics\n", process->http);
 	if (process->is_log_full)
 		fputs("          nothing is read from the source: the log has reached "
 		      "log.size_limit,\n          and waits for the tables; a transaction larger "
@@ -231,6 +233,11 @@ static void write_process(const struct status *status, struct json_writer *write
 	json_write_member_bool(writer, "is_connected", process->is_connected != 0);
 	json_write_member_bool(writer, "is_log_full", process->is_log_full != 0);
 	json_write_member_uint(writer, "copied_rows", process->copied_rows);
+	json_write_member_cstring(writer, "http", process->http[0] != '\0' ? process->http : NULL);
+	json_write_key(writer, "metrics");
+	json_write_begin_object(writer);
+	metrics_write_json(process, status->now, writer);
+	json_write_end_object(writer);
 	json_write_end_object(writer);
 }
 

@@ -292,6 +292,8 @@ static bool swap(struct commit *commit, bool *gave_up, struct error *err)
 		size_t conflict = SIZE_MAX;
 		if (catalog_commit(publisher->options.catalog, &request, &conflict, err))
 			return true;
+		if (err->kind == ERROR_CONFLICT && publisher->options.metrics != NULL)
+			metrics_add(&publisher->options.metrics->catalog_conflicts, 1);
 		if (err->kind == ERROR_UNCERTAIN) {
 			enum look found = look(commit, err);
 			if (found == LOOK_DONE)
@@ -395,6 +397,7 @@ static bool try_commit(struct publisher *publisher, bool *gave_up, struct error 
 
 bool publisher_commit(struct publisher *publisher, struct error *err)
 {
+	const micros_t began_at = world_monotonic(publisher->options.world);
 	publisher_report(publisher, STEP_FILES);
 	if (!apply_flush(publisher->apply, err))
 		return error_context(err, "writing rows to files");
@@ -408,5 +411,8 @@ bool publisher_commit(struct publisher *publisher, struct error *err)
 		if (!try_commit(publisher, &gave_up, err))
 			return error_context(err, "committing the lake");
 	}
+	if (publisher->options.metrics != NULL)
+		metrics_observe(&publisher->options.metrics->commits,
+			world_monotonic(publisher->options.world) - began_at);
 	return publisher_release_log(publisher, err);
 }

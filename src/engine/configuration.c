@@ -113,6 +113,18 @@ static const struct setting SETTINGS[] = {
 		.help = "Memory of the query engine." },
 	{ "query.threads", SETTING_INTEGER, "2", .minimum = 1, .maximum = 1024, AT(query_threads),
 		.help = "Threads of the query engine." },
+	{ "http.listen", SETTING_TEXT, "127.0.0.1:8080", AT(http_listen),
+		.help = "Address and port of /healthz, /readyz and /metrics; port 0 is any free "
+			"one, off is none. Beyond this machine it demands the three settings "
+			"below." },
+	{ "http.token", SETTING_TEXT, NULL, .is_secret = true, AT(http_token),
+		.help = "What a client must send as \"Authorization: Bearer ...\", for all but "
+			"/healthz." },
+	{ "http.certificate", SETTING_TEXT, NULL, AT(http_certificate),
+		.help = "File with the TLS certificate, in PEM, and those it rests on; plain HTTP "
+			"unless set." },
+	{ "http.key", SETTING_TEXT, NULL, AT(http_key),
+		.help = "File with the certificate's private key, in PEM." },
 };
 
 static bool starts_with(const char *text, const char *prefix)
@@ -219,6 +231,10 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 	out->log_directory = out->log_directory != NULL
 				     ? configuration_path(out->log_directory, arena)
 				     : within(lake, "log", arena);
+	if (out->http_certificate != NULL)
+		out->http_certificate = configuration_path(out->http_certificate, arena);
+	if (out->http_key != NULL)
+		out->http_key = configuration_path(out->http_key, arena);
 }
 
 /* --- the catalog ---------------------------------------------------------------------------- */

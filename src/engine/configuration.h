@@ -54,6 +54,11 @@ struct configuration { /* texts are in the arena of the loading */
 
 	int64_t query_memory;
 	int64_t query_threads;
+
+	const char *http_listen; /* "127.0.0.1:8080", or "off" */
+	const char *http_token;
+	const char *http_certificate; /* absolute paths */
+	const char *http_key;
 };
 
 extern const struct setting_table CONFIGURATION_SETTINGS;

@@ -74,6 +74,7 @@ bool process_open(const char *directory, struct process **out, struct error *err
 	process->activity->version = PROCESS_VERSION;
 	process->activity->pid = (int32_t)getpid();
 	process->activity->started_at = world_now(world_posix());
+	process_beat(process);
 	memcpy(process->activity->magic, MAGIC, sizeof MAGIC);
 	*out = process;
 	return true;
@@ -93,6 +94,11 @@ void process_close(struct process *process)
 struct process_activity *process_activity(struct process *process)
 {
 	return process->activity;
+}
+
+void process_beat(struct process *process)
+{
+	process->activity->metrics.beat_at = world_monotonic(world_posix());
 }
 
 void process_say(struct process *process, const char *format, ...)

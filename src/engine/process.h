@@ -11,11 +11,10 @@
 
 #include "engine/publisher.h"
 
-#include <stdatomic.h>
-
 enum {
-	PROCESS_VERSION = 1,
+	PROCESS_VERSION = 2,
 	PROCESS_TEXT_SIZE = 200,
+	PROCESS_URL_SIZE = 80,
 };
 
 struct process_activity { /* as it lies in the file, in host byte order */
@@ -31,6 +30,8 @@ struct process_activity { /* as it lies in the file, in host byte order */
 	_Atomic uint64_t confirmed_lsn;
 	_Atomic uint64_t copied_rows; /* of the table that is being read now */
 	char text[PROCESS_TEXT_SIZE]; /* "reading public.orders"; may be torn */
+	char http[PROCESS_URL_SIZE];  /* "http://127.0.0.1:8080"; "" when it does not listen */
+	struct metrics metrics;
 };
 
 struct process;
@@ -39,6 +40,8 @@ struct process;
 bool process_open(const char *directory, struct process **out, struct error *err) MUST_CHECK;
 void process_close(struct process *process); /* also NULL */
 struct process_activity *process_activity(struct process *process);
+/* The main loop lives; said at least every few seconds, also while something takes long. */
+void process_beat(struct process *process);
 void process_say(struct process *process, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Of whoever runs; *running is false when nobody does. */

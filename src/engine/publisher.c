@@ -202,6 +202,8 @@ static struct apply *open_apply(const struct publisher *publisher, const struct 
 		.store = publisher->options.store,
 		.table = publisher->options.table,
 		.pending_bytes_max = publisher->options.pending_bytes_max,
+		.counts = publisher->options.metrics != NULL ? &publisher->options.metrics->apply
+							     : NULL,
 	};
 	return apply_open(&options, at);
 }

@@ -15,6 +15,7 @@
 #define ENGINE_PUBLISHER_H
 
 #include "apply/apply.h"
+#include "engine/metrics.h"
 #include "source/source.h"
 
 enum publisher_step { /* for status and for tests that stop a process at one */
@@ -46,6 +47,7 @@ struct publisher_options { /* everything borrowed lives as long as the publisher
 	 */
 	uint64_t quiet_bytes_min;
 	struct history_options history;
+	struct metrics *metrics;                               /* NULL: nobody counts */
 	void (*step)(void *context, enum publisher_step step); /* may be NULL */
 	void *context;
 };

@@ -78,8 +78,10 @@ static bool tell(void *context, const struct relation *relation, uint64_t rows)
 {
 	struct run_progress *progress = context;
 	const micros_t now = world_monotonic(world_posix());
-	if (relation->oid != progress->oid ||
-		process_activity(progress->process)->copied_rows > rows) {
+	struct process_activity *activity = process_activity(progress->process);
+	process_beat(progress->process);
+	if (relation->oid != progress->oid || activity->copied_rows > rows) {
+		activity->copied_rows = 0;
 		progress->began_at = now;
 		progress->oid = relation->oid;
 		if (progress->watches) {
@@ -91,7 +93,8 @@ static bool tell(void *context, const struct relation *relation, uint64_t rows)
 		logline_info("reading a table", LOG_TEXT("namespace", relation->namespace_name),
 			LOG_TEXT("table", relation->name));
 	}
-	process_activity(progress->process)->copied_rows = rows;
+	metrics_add(&activity->metrics.snapshot_rows, rows - activity->copied_rows);
+	activity->copied_rows = rows;
 	if (now >= progress->next_at) {
 		if (progress->watches)
 			draw_bar(relation, rows, now - progress->began_at);
@@ -113,6 +116,23 @@ static void report_step(void *context, enum publisher_step step)
 {
 	struct run *run = context;
 	process_activity(run->process)->publisher_step = step;
+	process_beat(run->process);
+}
+
+/* What the publisher knows, as of now. */
+static void show_lake(struct run *run)
+{
+	struct metrics *metrics = &process_activity(run->process)->metrics;
+	const struct lake *lake = publisher_lake(run->publisher);
+	uint64_t counts[TABLE_STATE_COUNT] = { 0 };
+	for (size_t i = 0; i < publisher_table_count(run->publisher); i++)
+		counts[publisher_table_at(run->publisher, i)->row.state]++;
+	for (size_t i = 0; i < TABLE_STATE_COUNT; i++)
+		metrics->tables[i] = counts[i];
+	metrics->position = lake->position;
+	metrics->position_at = lake->position_at;
+	metrics->is_live = lake->phase == LAKE_LIVE;
+	process_beat(run->process);
 }
 
 /* --- opening --- */
@@ -123,6 +143,9 @@ static bool open_publisher(struct run *run, struct error *err)
 		lake_publisher_options(run->world, run->configuration, &run->parts);
 	options.step = report_step;
 	options.context = run;
+	options.metrics = &process_activity(run->process)->metrics;
+	process_beat(run->process);
+	metrics_add(&options.metrics->openings, 1);
 	process_say(run->process, "opening the tables");
 	return publisher_open(&options, &run->publisher, err);
 }
@@ -400,6 +423,7 @@ static enum outcome publish(struct run *run, struct error *err)
 	while (!*run->stop) {
 		if (run->capture.failed)
 			return outcome_of_capture(run, err);
+		show_lake(run);
 		look_at_source(run);
 		if (!take_requests(run, err) || !tend_readings(run, err) ||
 			!publisher_step(run->publisher, err))
@@ -415,6 +439,7 @@ static enum outcome publish(struct run *run, struct error *err)
 
 static void close_publisher(struct run *run)
 {
+	process_activity(run->process)->metrics.is_live = 0;
 	if (run->reading.state != READING_NONE)
 		reading_thread_reset(&run->reading);
 	publisher_close(run->publisher);
@@ -433,6 +458,7 @@ static enum outcome supervise(struct run *run, struct error *err)
 		if (world_monotonic(run->world) - began_at > BACK_OFF_MAX)
 			tries = 0;
 		do {
+			process_beat(run->process);
 			logline_write_error(LOGLINE_WARNING, err);
 			close_publisher(run);
 			run_back_off(run->world, &tries, run->stop, &run->capture.failed);
@@ -534,6 +560,7 @@ static bool run_until_stopped(struct run *run, struct error *err)
 {
 	int tries = 0;
 	while (true) {
+		process_beat(run->process);
 		const micros_t began_at = world_monotonic(run->world);
 		const enum outcome outcome = run_once(run, err);
 		if (outcome == OUTCOME_BROKEN &&
@@ -560,29 +587,37 @@ static bool run_until_stopped(struct run *run, struct error *err)
 	}
 }
 
-bool engine_run(const struct configuration *configuration, volatile sig_atomic_t *stop,
-	bool watches, struct error *err)
+bool engine_open_process(
+	const struct configuration *configuration, struct process **out, struct error *err)
+{
+	return lake_check_source_is_given(configuration, err) &&
+	       world_make_directories(world_posix(), configuration->lake_directory, err) &&
+	       process_open(configuration->lake_directory, out, err);
+}
+
+bool engine_run(const struct configuration *configuration, struct process *process,
+	volatile sig_atomic_t *stop, bool watches, struct error *err)
 {
 	struct run run = {
 		.world = world_posix(),
 		.configuration = configuration,
 		.stop = stop,
 		.watches = watches,
+		.process = process,
 	};
+	struct metrics *metrics = &process_activity(process)->metrics;
+	metrics->log_limit_bytes = (uint64_t)configuration->log_size_limit;
 	bool is_on_source;
-	bool done = lake_check_source_is_given(configuration, err) &&
-		    world_make_directories(run.world, configuration->lake_directory, err) &&
-		    process_open(configuration->lake_directory, &run.process, err) &&
-		    lake_compare_servers(configuration, &is_on_source, err) &&
+	bool done = lake_compare_servers(configuration, &is_on_source, err) &&
 		    lake_open(run.world, configuration, &run.parts, err) &&
 		    catalog_lock(run.parts.catalog, err) &&
 		    store_probe(run.world, run.parts.store, err);
 	if (done) {
+		run.parts.store->counts = &metrics->store;
 		run.parts.catalog_is_on_source = is_on_source;
 		done = run_until_stopped(&run, err);
 	}
 	lake_close(&run.parts);
-	process_close(run.process);
 	if (done)
 		logline_info("stopped");
 	return done;

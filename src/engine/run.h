@@ -9,14 +9,19 @@
 #define ENGINE_RUN_H
 
 #include "engine/configuration.h"
+#include "engine/process.h"
 
 #include <signal.h>
+
+/* Makes the lake's directory where it is missing.  SETUP when no source is given. */
+bool engine_open_process(const struct configuration *configuration, struct process **out,
+	struct error *err) MUST_CHECK;
 
 /*
  * Until *stop is set, which is a clean end and true, or an error that only an operator can mend.
  * watches: a person looks at standard error, which shows progress bars.
  */
-bool engine_run(const struct configuration *configuration, volatile sig_atomic_t *stop,
-	bool watches, struct error *err) MUST_CHECK;
+bool engine_run(const struct configuration *configuration, struct process *process,
+	volatile sig_atomic_t *stop, bool watches, struct error *err) MUST_CHECK;
 
 #endif

@@ -17,6 +17,14 @@ void run_forget_seen(struct seen_source *seen)
 	free(seen);
 }
 
+static void show_source(struct capture_thread *capture, const struct source_state *state)
+{
+	struct metrics *metrics = &capture->activity->metrics;
+	const bool is_held = state->restart_lsn > 0 && state->current_lsn > state->restart_lsn;
+	metrics->slot_held_bytes = is_held ? state->current_lsn - state->restart_lsn : 0;
+	metrics->source_position = state->current_lsn;
+}
+
 /* No message says that a table was dropped, or that a publication was altered. */
 static bool look(struct capture_thread *capture, struct error *err)
 {
@@ -32,6 +40,7 @@ static bool look(struct capture_thread *capture, struct error *err)
 		logline_write_error(LOGLINE_WARNING, err); /* the stream does not need it */
 		return true;
 	}
+	show_source(capture, &seen->state);
 	filling_let_go(capture->source, &seen->state);
 	capture->seen = seen;
 	return true;
@@ -52,6 +61,8 @@ static bool check_again(
 		    check_source(&capture->lake, &state, err) &&
 		    check_log(&capture->lake, &state, log_end_lsn(capture->log), err);
 	*expected = (struct capture_last){ 0 };
+	if (done)
+		show_source(capture, &state);
 	if (done && state.confirmed_lsn < capture->last.end_lsn)
 		*expected = capture->last;
 	arena_deinit(&arena);
@@ -66,6 +77,8 @@ static bool stream(struct capture_thread *capture, struct capture *stepped, stru
 		capture->activity->is_log_full = capture_is_full(stepped);
 		capture->activity->confirmed_lsn = capture_confirmed(stepped);
 		capture->activity->log_bytes = log_size_bytes(capture->log);
+		if (log_end_lsn(capture->log) > capture->activity->metrics.source_position)
+			capture->activity->metrics.source_position = log_end_lsn(capture->log);
 	}
 	return true;
 }
@@ -83,6 +96,7 @@ static bool connect_and_stream(struct capture_thread *capture, int *tries, struc
 		return false;
 	logline_info("capturing", LOG_TEXT("slot", capture->lake.slot_name));
 	capture->activity->is_connected = 1;
+	metrics_add(&capture->activity->metrics.connections, 1);
 	*tries = 0;
 	capture->look_at = world_monotonic(capture->world) + LOOK_INTERVAL;
 	bool done = stream(capture, stepped, err);

@@ -16,28 +16,63 @@ bool store_path_is_valid(const char *path)
 	}
 }
 
-static bool fail(const struct store *store, const char *verb, const char *path, struct error *err)
+static void count_error(const struct store *store, const struct error *err)
+{
+	if (store->counts != NULL)
+		atomic_fetch_add_explicit(
+			&store->counts->errors[err->kind], 1, memory_order_relaxed);
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t more)
+{
+	atomic_fetch_add_explicit(counter, more, memory_order_relaxed);
+}
+
+static bool place(const struct store *store, const char *verb, const char *path, struct error *err)
 {
 	if (err->kind == ERROR_LIMIT && err->hint[0] == '\0')
 		error_hint(err, "Free space where \"%s\" lies.", store->location);
 	return error_context(err, "%s \"%s\" in \"%s\"", verb, path, store->location);
 }
 
+static bool fail(const struct store *store, const char *verb, const char *path, struct error *err)
+{
+	count_error(store, err);
+	return place(store, verb, path, err);
+}
+
 bool store_create(struct store *store, const char *path, struct upload **out, struct error *err)
 {
 	assert(store_path_is_valid(path));
 	*out = NULL;
-	return store->ops->create(store, path, out, err) || fail(store, "creating", path, err);
+	if (!store->ops->create(store, path, out, err))
+		return fail(store, "creating", path, err);
+	(*out)->store = store;
+	return true;
 }
 
 bool upload_write(struct upload *upload, struct bytes data, struct error *err)
 {
-	return upload->ops->write(upload, data, err);
+	const struct store *store = upload->store;
+	if (!upload->ops->write(upload, data, err)) {
+		count_error(store, err);
+		return false;
+	}
+	if (store->counts != NULL)
+		add(&store->counts->bytes_written, data.size);
+	return true;
 }
 
 bool upload_finish(struct upload *upload, struct error *err)
 {
-	return upload->ops->finish(upload, err);
+	const struct store *store = upload->store; /* the upload is gone afterwards */
+	if (!upload->ops->finish(upload, err)) {
+		count_error(store, err);
+		return false;
+	}
+	if (store->counts != NULL)
+		add(&store->counts->objects_written, 1);
+	return true;
 }
 
 void upload_abort(struct upload *upload)
@@ -53,17 +88,20 @@ bool store_put(struct store *store, const char *path, struct bytes body, struct 
 		return false;
 	if (!upload_write(upload, body, err)) {
 		upload_abort(upload);
-		return fail(store, "writing", path, err);
+		return place(store, "writing", path, err);
 	}
-	return upload_finish(upload, err) || fail(store, "writing", path, err);
+	return upload_finish(upload, err) || place(store, "writing", path, err);
 }
 
 bool store_read(struct store *store, const char *path, uint64_t offset, size_t size,
 	struct buffer *out, struct error *err)
 {
 	assert(store_path_is_valid(path));
-	return store->ops->read(store, path, offset, size, out, err) ||
-	       fail(store, "reading", path, err);
+	if (!store->ops->read(store, path, offset, size, out, err))
+		return fail(store, "reading", path, err);
+	if (store->counts != NULL)
+		add(&store->counts->bytes_read, size);
+	return true;
 }
 
 bool store_size(struct store *store, const char *path, uint64_t *out, struct error *err)
@@ -102,7 +140,11 @@ bool store_list(struct store *store, const char *prefix, struct arena *arena,
 bool store_remove(struct store *store, const char *path, struct error *err)
 {
 	assert(store_path_is_valid(path));
-	return store->ops->remove(store, path, err) || fail(store, "removing", path, err);
+	if (!store->ops->remove(store, path, err))
+		return fail(store, "removing", path, err);
+	if (store->counts != NULL)
+		add(&store->counts->objects_removed, 1);
+	return true;
 }
 
 bool store_remove_many(
@@ -110,9 +152,15 @@ bool store_remove_many(
 {
 	for (size_t i = 0; i < count; i++)
 		assert(store_path_is_valid(paths[i]));
-	if (store->ops->remove_many != NULL)
-		return count == 0 || store->ops->remove_many(store, paths, count, err) ||
-		       error_context(err, "removing objects in \"%s\"", store->location);
+	if (store->ops->remove_many != NULL) {
+		if (count > 0 && !store->ops->remove_many(store, paths, count, err)) {
+			count_error(store, err);
+			return error_context(err, "removing objects in \"%s\"", store->location);
+		}
+		if (store->counts != NULL)
+			add(&store->counts->objects_removed, count);
+		return true;
+	}
 	for (size_t i = 0; i < count; i++)
 		if (!store_remove(store, paths[i], err))
 			return false;

@@ -17,6 +17,8 @@
 #include "base/world.h"
 #include "event/lsn.h"
 
+#include <stdatomic.h>
+
 struct store;
 struct upload;
 
@@ -65,13 +67,23 @@ struct upload_ops {
 	void (*abort)(struct upload *upload); /* also NULL */
 };
 
+struct store_counts { /* what a store has done; any thread reads them */
+	_Atomic uint64_t objects_written;
+	_Atomic uint64_t bytes_written; /* also of uploads that were not finished */
+	_Atomic uint64_t bytes_read;
+	_Atomic uint64_t objects_removed;
+	_Atomic uint64_t errors[ERROR_KIND_COUNT];
+};
+
 struct store {
 	const struct store_ops *ops;
 	char *location; /* absolute URI without a trailing slash: "file:///var/lib/lake" */
+	struct store_counts *counts; /* the caller's to set, and to keep; NULL: nobody counts */
 };
 
 struct upload {
 	const struct upload_ops *ops;
+	struct store *store; /* set by store_create() */
 };
 
 bool store_create(

@@ -267,6 +267,11 @@ bool table_has_delta(const struct table *table)
 	return table->rows_changed || table->has_folded;
 }
 
+bool table_has_folded(const struct table *table)
+{
+	return table->has_folded;
+}
+
 void table_delete(struct table *table, uint32_t id, uint32_t position)
 {
 	struct table_file *file = table_find_file(table, id);

@@ -107,6 +107,7 @@ void table_delete(struct table *table, uint32_t file, uint32_t position);
 void table_truncate(struct table *table);
 
 bool table_has_delta(const struct table *table);
+bool table_has_folded(const struct table *table); /* files, in this delta */
 
 /*
  * Fold small and much-deleted files into bigger ones, as part of the delta, with at most

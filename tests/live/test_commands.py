@@ -38,6 +38,7 @@ class Desk:
         self.process = None
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith(("WALBERG_", "POSTGRES_"))}
+        self.environment["WALBERG_HTTP_LISTEN"] = "127.0.0.1:0"
 
     def command(self, *arguments):
         return subprocess.run([WALBERG, *arguments], check=False, capture_output=True, text=True,

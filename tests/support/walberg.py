@@ -26,6 +26,8 @@ import struct
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 from support import place as places
 
@@ -89,7 +91,8 @@ class Lake:
         self.directory = pathlib.Path(directory)
         self.place = place or places.Local(self.directory, user)
         self.url = url
-        self.settings = dict(settings or {})
+        # Many lakes run at the same time: each listens on a port that is free.
+        self.settings = {"http.listen": "127.0.0.1:0", **(settings or {})}
         self.user = user
         self.prefix = []
         self.process = None
@@ -193,6 +196,33 @@ class Lake:
 
     def activity(self):
         return Activity(self.directory / "process")
+
+    def http(self, path, context=None, token=None):
+        """The status and the body that the running process answers with."""
+        url = self.wait_until(self.http_url, "the process does not listen")
+        request = urllib.request.Request(url + path)
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def http_url(self):
+        """Where the process listens; nothing before it does."""
+        try:
+            with self.activity() as activity:
+                return activity.http
+        except (FileNotFoundError, ValueError):
+            return ""
+
+    def metrics(self):
+        """{"walberg_tables{state=\"live\"}": 3.0, ...}"""
+        _, text = self.http("/metrics")
+        samples = [line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#"]
+        return {name: float(value) for name, value in samples}
 
     def activity_text(self):
         """Nothing before the process has said what it does."""
@@ -353,6 +383,10 @@ class Activity:
     @property
     def text(self):
         return self.bytes[64:264].split(b"\0")[0].decode(errors="replace")
+
+    @property
+    def http(self):
+        return self.bytes[264:344].split(b"\0")[0].decode(errors="replace")
 
     def __enter__(self):
         return self
