@@ -243,3 +243,38 @@ TEST(a_relative_lake_is_below_the_present_directory)
 	free(here);
 	arena_deinit(&arena);
 }
+
+TEST(a_warehouse_in_s3_is_taken_as_it_is_written)
+{
+	static const char *const SET[] = { "lake.warehouse=s3://bucket/a/../b" };
+	static const char *const OTHER[] = { "lake.warehouse=gs://bucket/x" };
+	struct loading loading = { .arguments = { .assignments = SET, .assignment_count = 1 } };
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(loading.configuration.lake_warehouse, "s3://bucket/a/../b");
+	arena_deinit(&loading.arena);
+	loading.arguments.assignments = OTHER;
+	check_refused(&loading, "gs://bucket/x");
+}
+
+TEST(the_keys_of_other_s3_clients_are_understood)
+{
+	char minio[] = "MINIO_ACCESS_KEY=minio", minio_secret[] = "MINIO_SECRET_KEY=minio-secret";
+	char key[] = "AWS_ACCESS_KEY_ID=aws", secret[] = "AWS_SECRET_ACCESS_KEY=aws-secret";
+	char region[] = "AWS_DEFAULT_REGION=eu-1", endpoint[] = "AWS_ENDPOINT_URL=http://h:1";
+	char *of_minio[] = { minio, minio_secret, NULL };
+	char *both[] = { key, secret, region, endpoint, minio_secret, minio, NULL };
+	struct loading loading = { .environment = of_minio };
+	const struct configuration *is = &loading.configuration;
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(is->s3_access_key, "minio");
+	CHECK_TEXT(is->s3_secret_key, "minio-secret");
+	CHECK_TEXT(is->s3_region, "us-east-1");
+	CHECK(is->s3_endpoint == NULL);
+	loading.environment = both;
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(is->s3_access_key, "aws");
+	CHECK_TEXT(is->s3_secret_key, "aws-secret");
+	CHECK_TEXT(is->s3_region, "eu-1");
+	CHECK_TEXT(is->s3_endpoint, "http://h:1");
+	arena_deinit(&loading.arena);
+}

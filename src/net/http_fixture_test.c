@@ -83,8 +83,9 @@ static bool send_all(int socket, struct bytes bytes)
 static bool serve_one(struct connection *connection)
 {
 	struct buffer *received = &connection->received;
-	const uint8_t *end;
-	while ((end = memmem(received->data, received->size, "\r\n\r\n", 4)) == NULL)
+	const uint8_t *end = NULL;
+	while (received->size == 0 ||
+		(end = memmem(received->data, received->size, "\r\n\r\n", 4)) == NULL)
 		if (!receive_more(connection))
 			return false;
 	struct arena arena = { 0 };

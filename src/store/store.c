@@ -110,22 +110,30 @@ bool store_size(struct store *store, const char *path, uint64_t *out, struct err
 	return store->ops->size(store, path, out, err) || fail(store, "looking for", path, err);
 }
 
-bool store_get(struct store *store, const char *path, size_t size_max, struct buffer *out,
+static bool get(struct store *store, const char *path, size_t size_max, struct buffer *out,
 	struct error *err)
 {
 	uint64_t size;
-	assert(store_path_is_valid(path));
 	if (store->ops->get != NULL)
-		return store->ops->get(store, path, size_max, out, err) ||
-		       fail(store, "reading", path, err);
-	if (!store_size(store, path, &size, err))
+		return store->ops->get(store, path, size_max, out, err);
+	if (!store->ops->size(store, path, &size, err))
 		return false;
-	if (size > size_max) {
-		error_set(err, ERROR_LIMIT, "\"%s\" is %llu bytes large, at most %zu are read",
-			path, (unsigned long long)size, size_max);
-		return fail(store, "reading", path, err);
-	}
-	return store_read(store, path, 0, (size_t)size, out, err);
+	if (size > size_max)
+		return error_set(err, ERROR_LIMIT, "\"%s\" is %llu bytes large", path,
+			(unsigned long long)size);
+	return store->ops->read(store, path, 0, (size_t)size, out, err);
+}
+
+bool store_get(struct store *store, const char *path, size_t size_max, struct buffer *out,
+	struct error *err)
+{
+	assert(store_path_is_valid(path));
+	if (get(store, path, size_max, out, err))
+		return true;
+	if (err->kind == ERROR_LIMIT && err->hint[0] == '\0')
+		error_hint(err, "At most %zu bytes are read, and walberg writes no such object.",
+			size_max);
+	return fail(store, "reading", path, err);
 }
 
 bool store_list(struct store *store, const char *prefix, struct arena *arena,

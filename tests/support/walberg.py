@@ -42,7 +42,7 @@ STATES = ["forgotten", "live", "snapshot", "paused", "left out"]
 LAKE_LIVE = 2  # of enum lake_phase
 
 # What the tests' own environment must not tell the program.
-FOREIGN = re.compile("(WALBERG|POSTGRES|JDBC|KAFKA|MINIO|PG)")
+FOREIGN = re.compile("(WALBERG|POSTGRES|JDBC|KAFKA|MINIO|AWS|PG)")
 
 
 @functools.lru_cache(None)

@@ -111,6 +111,7 @@ bool setting_give(
 		return error_set(err, ERROR_SETUP, "%s: the setting \"%s\" is given already at %s",
 			given.origin, name, at->origin);
 	*at = given;
+	at->source = reading->source;
 	return true;
 }
 
@@ -135,6 +136,18 @@ static bool fail_unknown_variable(
 	return error_hint(err, "The nearest valid name is %s.", best);
 }
 
+/* Whatever the order in which the environment happens to name them. */
+static bool has_stronger_alias(
+	const struct setting_reading *reading, const struct setting_alias *alias)
+{
+	const struct setting *setting =
+		alias->name ? setting_find(reading->table, alias->name) : NULL;
+	if (setting == NULL)
+		return false;
+	const struct given *at = &reading->given[setting - reading->table->settings];
+	return at->source == reading->source && at->alias != NULL && at->alias < alias;
+}
+
 static bool give_aliases(struct setting_reading *reading, const char *name, const char *value,
 	const char *origin, bool *is_known, struct error *err)
 {
@@ -143,11 +156,13 @@ static bool give_aliases(struct setting_reading *reading, const char *name, cons
 		if (strcmp(alias->environment, name) != 0)
 			continue;
 		*is_known = true;
+		if (has_stronger_alias(reading, alias))
+			continue;
 		const char *text = value;
 		if (alias->convert && !alias->convert(value, reading->arena, &text, err))
 			return error_context(err, "reading %s", origin);
-		if (alias->name && !setting_give(reading, alias->name,
-					   (struct given){ .text = text, .origin = origin }, err))
+		const struct given given = { .text = text, .origin = origin, .alias = alias };
+		if (alias->name && !setting_give(reading, alias->name, given, err))
 			return false;
 	}
 	return true;
@@ -214,11 +229,17 @@ static bool read_assignments(
 bool setting_load(const struct setting_table *table, const struct setting_sources *sources,
 	struct arena *arena, void *out, struct error *err)
 {
-	struct setting_reading reading = { table, arena_array(arena, struct given, table->count),
-		arena };
+	struct setting_reading reading = {
+		.table = table,
+		.given = arena_array(arena, struct given, table->count),
+		.arena = arena,
+		.source = 1,
+	};
 	if (!setting_read_env(&reading, &sources->env, err) ||
-		!setting_read_yaml(&reading, &sources->yaml, err) ||
-		!read_environment(&reading, sources->environment, false, err) ||
+		!setting_read_yaml(&reading, &sources->yaml, err))
+		return false;
+	reading.source++;
+	if (!read_environment(&reading, sources->environment, false, err) ||
 		!read_environment(&reading, sources->environment, true, err) ||
 		!read_assignments(&reading, sources, err))
 		return false;

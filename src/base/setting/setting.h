@@ -10,7 +10,7 @@
  * A value is taken from the first of these that gives one:
  *
  *	1. --set lake.commit_interval=1s
- *	2. the environment: WALBERG_LAKE_COMMIT_INTERVAL, then the aliases of the table
+ *	2. the environment: WALBERG_LAKE_COMMIT_INTERVAL, then the aliases, in the table's order
  *	3. the YAML file: `lake: { commit_interval: 1s }`; nested maps are dotted names
  *	4. the `.env` file: names as in the environment
  *	5. the table

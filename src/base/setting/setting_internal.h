@@ -15,12 +15,15 @@ struct given {
 	bool is_list;
 	bool is_from_yaml;
 	const char *origin; /* "walberg.yaml:12", "environment variable X", "--set" */
+	const struct setting_alias *alias; /* that gave it; NULL: its own name did */
+	unsigned source;                   /* as of struct setting_reading */
 };
 
 struct setting_reading {
 	const struct setting_table *table;
 	struct given *given; /* one per setting of the table */
 	struct arena *arena;
+	unsigned source; /* a number for each of the sources, so far */
 };
 
 const struct setting *setting_find(

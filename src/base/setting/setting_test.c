@@ -42,6 +42,7 @@ static bool convert_url(const char *text, struct arena *arena, const char **out,
 
 static const struct setting_alias ALIASES[] = {
 	{ "POSTGRES_URL", "source.url", convert_url },
+	{ "OTHER_URL", "source.url", NULL },
 	{ "WALBERG_SEED", NULL, NULL },
 };
 
@@ -137,6 +138,32 @@ TEST(an_alias_is_converted_and_yields_to_the_own_name)
 	CHECK_TEXT(values.url, "own");
 	sources = sources_of("", "\nPOSTGRES_URL=x\n");
 	check_fails(&sources, "\"x\" is no JDBC URL", "");
+	arena_deinit(&arena);
+}
+
+TEST(the_first_of_two_aliases_wins_wherever_it_stands)
+{
+	static const char *const FIRST[] = { "POSTGRES_URL=jdbc:one", "OTHER_URL=two", NULL };
+	static const char *const LAST[] = { "OTHER_URL=two", "POSTGRES_URL=jdbc:one", NULL };
+	static const char *const WEAK[] = { "OTHER_URL=two", NULL };
+	struct arena arena = { 0 };
+	struct values values;
+	struct setting_sources sources =
+		sources_of("", "POSTGRES_URL=jdbc:three\nOTHER_URL=four\n");
+	load(&sources, &arena, &values);
+	CHECK_TEXT(values.url, "three");
+	sources = sources_of("", "OTHER_URL=four\nPOSTGRES_URL=jdbc:three\n");
+	load(&sources, &arena, &values);
+	CHECK_TEXT(values.url, "three");
+	sources.environment = FIRST;
+	load(&sources, &arena, &values);
+	CHECK_TEXT(values.url, "one");
+	sources.environment = LAST;
+	load(&sources, &arena, &values);
+	CHECK_TEXT(values.url, "one");
+	sources.environment = WEAK; /* of a stronger source */
+	load(&sources, &arena, &values);
+	CHECK_TEXT(values.url, "two");
 	arena_deinit(&arena);
 }
 
@@ -286,7 +313,7 @@ TEST(settings_document_themselves)
 	fclose(out);
 	CHECK(strstr(text, "| `lake.commit_interval` | `WALBERG_LAKE_COMMIT_INTERVAL` | `400ms` | "
 			   "How long a\\|b. |\n"));
-	CHECK(strstr(text, "| `source.url` | `WALBERG_SOURCE_URL`, `POSTGRES_URL` |"));
+	CHECK(strstr(text, "| `source.url` | `WALBERG_SOURCE_URL`, `POSTGRES_URL`, `OTHER_URL` |"));
 	CHECK(strstr(text, "  log.type=segment\n      Which log.  (one of segment,kafka)\n"));
 	CHECK(strstr(text, "# lake:\n#   # How long a|b.\n#   commit_interval: 400ms\n"
 			   "#   # How much.\n#   memory: 256MB\n# log:\n"));

@@ -307,10 +307,10 @@ static bool try_once(struct s3_store *s3, const struct s3_request *request, cons
 	http_answer_reset(&answer->http);
 	if (!attempt(s3, request, body_hash, &answer->http, err)) {
 		answer->may_have_happened |= err->kind == ERROR_LOST || err->kind == ERROR_LIMIT;
-		if (err->hint[0] == '\0' && (err->kind == ERROR_BUSY || err->kind == ERROR_SETUP))
+		if (err->kind != ERROR_LIMIT)
 			error_hint(err,
-				"See that the server runs, and that s3.endpoint (%s) and "
-				"s3.ca_file are right.",
+				"See that the server runs, and that s3.endpoint (%s), with its "
+				"http:// or https://, and s3.ca_file are right.",
 				s3->endpoint);
 		return error_context(err, "asking %s", s3->endpoint);
 	}

@@ -501,7 +501,10 @@ bool store_s3_open(struct world *world, const struct s3_options *options, struct
 	s3->base.ops = &OPS;
 	s3->world = world;
 	s3_pool_init(&s3->pool);
-	if (!set_options(s3, options, err) || !http_open(&transport, &s3->http, err)) {
+	bool done = set_options(s3, options, err);
+	if (done && !http_open(&transport, &s3->http, err))
+		done = error_hint(err, "Set s3.ca_file to a file of certificates in PEM.");
+	if (!done) {
 		s3_close(&s3->base);
 		return error_context(err, "opening the store in \"%s\"", options->location);
 	}

@@ -625,7 +625,7 @@ TEST(options_that_cannot_be_used_are_told)
 struct creator {
 	pthread_t thread;
 	struct store *store;
-	char body[16];
+	char body[32];
 	struct error err;
 	bool done;
 };
