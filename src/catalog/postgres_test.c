@@ -263,6 +263,68 @@ TEST(catalog_in_postgres_makes_more_changes_than_are_sent_at_once)
 	end(&f);
 }
 
+struct reading {
+	struct catalog *catalog;
+	struct arena arena;
+	struct catalog_view view;
+	struct error err;
+	bool done;
+};
+
+static void *read_all(void *argument)
+{
+	struct reading *reading = argument;
+	reading->done =
+		catalog_load(reading->catalog, &reading->arena, &reading->view, &reading->err);
+	return NULL;
+}
+
+/* I5: a reader stopped between two of the tables does not see what was committed meanwhile. */
+TEST(a_catalog_in_postgres_is_read_as_of_one_moment)
+{
+	struct fixture f;
+	begin(&f);
+	struct postgres_catalog_options options = options_of(f.url);
+	options.busy_timeout_ms = 60 * 1000;
+	struct reading reading = { .catalog = open_with(&options) };
+	pthread_t thread;
+	catalog_fixture_create(reading.catalog);
+	catalog_fixture_commit_ok(reading.catalog, 0, "a", "", "a1");
+	run_outside(&f, "BEGIN; LOCK TABLE walberg_commit IN ACCESS EXCLUSIVE MODE");
+	CHECK_EQUAL(pthread_create(&thread, NULL, read_all, &reading), 0);
+	while (strcmp(ask_outside(&f, "SELECT count(*) FROM pg_locks WHERE NOT granted AND "
+				      "relation = 'walberg_commit'::regclass"),
+		       "1") != 0)
+		world_sleep(world_posix(), 1000);
+	run_outside(&f, "INSERT INTO walberg_commit VALUES ('walberg', 99, 0, 0); COMMIT");
+	pthread_join(thread, NULL);
+	CHECK_OK(reading.done, &reading.err);
+	CHECK_EQUAL(reading.view.commit_count, 1);
+	arena_deinit(&reading.arena);
+	catalog_close(reading.catalog);
+	end(&f);
+}
+
+TEST(a_commit_to_postgres_is_durable_though_the_database_says_it_need_not_be)
+{
+	struct fixture f;
+	begin(&f);
+	run_as_admin(&f, arena_format(&f.arena, "CREATE DATABASE %s", f.name));
+	run_as_admin(&f,
+		arena_format(&f.arena, "ALTER DATABASE %s SET synchronous_commit = off", f.name));
+	struct catalog *catalog = open_at(f.url);
+	catalog_fixture_create(catalog);
+	run_outside(&f, "CREATE TABLE seen (setting text);"
+			"CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT "
+			"INTO seen VALUES (current_setting(''synchronous_commit'')); RETURN NULL; "
+			"END';"
+			"CREATE TRIGGER see AFTER UPDATE ON walberg_lake EXECUTE FUNCTION see()");
+	catalog_fixture_commit_ok(catalog, 0, "a", "", "a1");
+	CHECK_TEXT(ask_outside(&f, "SELECT setting FROM seen"), "on");
+	catalog_close(catalog);
+	end(&f);
+}
+
 struct race {
 	const char *url;
 	uint64_t won;
