@@ -1,4 +1,4 @@
-# The addresses of a stack, as they stand in .stack/env: the names are the usual ones, and those of
+# The addresses of a stack that is up, as they stand in .stack/env: the names are the usual ones, and those of
 # psql (PG...), so that it needs no arguments.
 # shellcheck shell=bash
 
@@ -27,5 +27,27 @@ print_env() { # HOST POSTGRES_AS_FLINK_SEES_IT MINIO_AS_FLINK_SEES_IT LAKE_URL
 		FLINK_CATALOG_URL=jdbc:postgresql://$2/lake_catalog
 		FLINK_S3_ENDPOINT=http://$3
 		LAKE_URL=$4
+	END
+}
+
+# How Flink finds the lake's tables, from what stands in .stack/env.  What it makes itself goes to the
+# bucket "staging".
+print_catalog() {
+	cat <<-END
+		CREATE CATALOG walberg WITH (
+			'type' = 'iceberg',
+			'catalog-impl' = 'org.apache.iceberg.jdbc.JdbcCatalog',
+			'jdbc.schema-version' = 'V1',
+			'uri' = '$FLINK_CATALOG_URL',
+			'jdbc.user' = '$POSTGRES_USER',
+			'jdbc.password' = '$POSTGRES_PASSWORD',
+			'warehouse' = 's3://staging',
+			'io-impl' = 'org.apache.iceberg.aws.s3.S3FileIO',
+			's3.endpoint' = '$FLINK_S3_ENDPOINT',
+			's3.path-style-access' = 'true',
+			's3.access-key-id' = '$MINIO_ACCESS_KEY',
+			's3.secret-access-key' = '$MINIO_SECRET_KEY',
+			'client.region' = 'us-east-1'
+		);
 	END
 }

@@ -67,6 +67,7 @@ flink_java() { # SERVICE HEAP ARGUMENTS...
 		--add-opens=java.base/sun.nio.ch=ALL-UNNAMED \
 		--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED \
 		--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED \
+		${STACK_JAVA_OPTIONS:-} \
 		-Dlog4j.configurationFile="$folder/log4j.properties" -Djava.io.tmpdir="$state/tmp" \
 		-cp "$state/programs/flink/*" "$@"
 }

@@ -43,7 +43,7 @@ kafka_format() {
 }
 
 kafka_java() {
-	as_server "$(java_program)" -Xms64m -Xmx512m -XX:+UseSerialGC -Xshare:auto \
+	as_server "$(java_program)" -Xms64m -Xmx512m -XX:+UseSerialGC ${STACK_JAVA_OPTIONS:-} \
 		-Dlog4j2.configurationFile="$state/kafka/log4j.properties" \
 		-cp "$state/programs/kafka/*" "$@"
 }

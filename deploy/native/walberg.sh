@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 walberg_address() { echo "http://127.0.0.1:$STACK_WALBERG_PORT"; }
-walberg_ports() { :; }
+walberg_ports() { echo "WALBERG"; }
 
 # Its library comes with it, for a user who cannot reach the builder's files.
 walberg_prepare() {
@@ -17,7 +17,9 @@ walberg_prepare() {
 
 walberg_run() { walberg_here run; }
 
-walberg_answers() { run_walberg status >/dev/null 2>&1; }
+walberg_answers() {
+	curl -fs -o /dev/null "$(walberg_address)/healthz" && run_walberg status >/dev/null 2>&1
+}
 
 walberg_complete() { :; }
 
