@@ -12,7 +12,6 @@ import pathlib
 import platform
 import re
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+from support.minio import Minio
 from support.postgres import BIN, Postgres
 from support.walberg import PROGRAM, Lake
 
@@ -31,6 +31,7 @@ RUNS = int(os.environ.get("RUNS", "3"))
 FRESH_SECONDS = int(os.environ.get("FRESH_SECONDS", "120"))
 BASE_ROWS = 2000000  # that mixed10 changes
 FRESH_TRANSACTIONS = 1000  # a second
+PUT_BYTES = 256 << 20
 KEPT = ROOT / "build/bench"
 
 SETTINGS = {
@@ -84,10 +85,9 @@ class Position:
     def __call__(self):
         try:
             if self.connection is None:
-                self.connection = sqlite3.connect(f"file:{self.lake.catalog}?mode=ro", uri=True,
-                                                  timeout=30, isolation_level=None)
+                self.connection = self.lake.place.connect()
             rows = self.connection.execute("SELECT position FROM walberg_lake").fetchall()
-        except sqlite3.OperationalError:
+        except self.lake.place.ERRORS:
             self.close()
             return 0
         return rows[0][0] if rows else 0
@@ -282,13 +282,35 @@ def write():
     return re.findall(r"^(\S+)\s+([\d.]+) M rows/s \(([\d.]+) to ([\d.]+)\)", done.stdout, re.M)
 
 
+def put():
+    """Seconds of MinIO's client and of walberg for one file, whole processes both, by turns."""
+    others, own = [], []
+    with tempfile.TemporaryDirectory(prefix="walberg-bench-") as folder, \
+            Minio(buckets=["warehouse"]) as server:
+        file = pathlib.Path(folder) / "file"
+        file.write_bytes(os.urandom(PUT_BYTES))
+        environment = dict(os.environ, AWS_ACCESS_KEY_ID=server.access_key,
+                           AWS_SECRET_ACCESS_KEY=server.secret_key)
+        for run in range(RUNS):
+            began = time.monotonic()
+            server.mc("cp", file, f"s/warehouse/{run}")
+            others.append(time.monotonic() - began)
+            began = time.monotonic()
+            subprocess.run([ROOT / "build/release/bench_put", file, "s3://warehouse/own",
+                            server.url], check=True, stdout=subprocess.DEVNULL, env=environment)
+            own.append(time.monotonic() - began)
+            for key in server.objects("warehouse"):
+                server.delete("warehouse", key)
+    return others, own
+
+
 # ---- results -------------------------------------------------------------------------------
 
 DRAINS = {"snapshot": snapshot, "drain-insert": drain_insert, "drain-big": drain_big,
           "drain-mixed": drain_mixed}
 # of the finished program, and of the first version
 GOALS = {"snapshot": (0.6, 0.4), "drain-insert": (0.95, 0.6), "drain-big": (0.95, 0.6),
-         "drain-mixed": (0.9, 0.6), "write": (3.0, 2.0)}
+         "drain-mixed": (0.9, 0.6), "write": (3.0, 2.0), "put": (0.8, 0.8)}
 FRESH_GOALS = (0.4, 0.6)
 FRESH_GOAL_P99 = 1.0
 MEMORY_GOALS = {"snapshot": (256, 512), "drain-insert": (512, 512), "drain-big": (256, 512),
@@ -373,12 +395,25 @@ def measure_write():
                          "verdict": verdict(ratio, GOALS["write"], at_least)}]}
 
 
+def measure_put():
+    others, own = put()
+    ratios = [other / mine for other, mine in zip(others, own)]
+    return {"rows": PUT_BYTES // MB,
+            "walberg": spread([PUT_BYTES / MB / seconds for seconds in own], "{:.0f} MB/s".format),
+            "reference": spread([PUT_BYTES / MB / seconds for seconds in others],
+                                "{:.0f} MB/s".format),
+            "results": [{"what": "rate, of the reference's",
+                         "ratio": spread(ratios, "{:.2f}".format), "goal": f"≥ {GOALS['put'][0]}",
+                         "verdict": verdict(statistics.median(ratios), GOALS["put"], at_least)}]}
+
+
 ENTRIES = {**{name: lambda name=name: measure_drain(name) for name in DRAINS},
-           "fresh": measure_fresh, "write": measure_write}
+           "fresh": measure_fresh, "write": measure_write, "put": measure_put}
 REFERENCES = {
     "snapshot": "one binary COPY to /dev/null", "drain-insert": "pg_recvlogical to /dev/null",
     "drain-big": "pg_recvlogical to /dev/null", "drain-mixed": "pg_recvlogical to /dev/null",
-    "fresh": "commit in the source to sight in a query", "write": "DuckDB append and COPY"}
+    "fresh": "commit in the source to sight in a query", "write": "DuckDB append and COPY",
+    "put": "mc cp"}
 
 HEADINGS = ["entry", "rows", "walberg", "against", "reference", "what", "measured", "goal", ""]
 
