@@ -18,20 +18,12 @@ enum {
 #define INDEX_NAME "walberg-cache.db"
 #define PINS_NAME "pins"
 
-struct cache {
-	char *directory;
-	char *files; /* <directory>/objects */
-	uint64_t size_max;
-	struct pins pins;
-	struct index *index;
-	struct buffer removed; /* int64_t: ids that this change of the index has removed, locked */
-};
-
 /* One object of a fetch. */
 struct piece {
 	struct cached_object *object;
 	const char *uri;
 	struct index_object entry;
+	struct byte_ranges wanted;
 	struct byte_ranges missing;
 };
 
@@ -42,62 +34,6 @@ struct fetch {
 	size_t count;
 	struct piece *pieces;
 };
-
-static const char *file_path(const struct cache *cache, const char *name, struct arena *arena)
-{
-	return arena_format(arena, "%s/%s", cache->files, name);
-}
-
-/* ---- changes of the index ---- */
-
-static bool change_begin(struct cache *cache, struct error *err)
-{
-	return index_begin(cache->index, err);
-}
-
-/* What was removed can be pinned by others only when they see in the index that it is gone. */
-static bool change_end(struct cache *cache, bool is_good, struct error *err)
-{
-	const bool ok = index_end(cache->index, is_good, err);
-	const int64_t *ids = (const int64_t *)(const void *)cache->removed.data;
-	for (size_t i = 0; i < cache->removed.size / sizeof *ids; i++)
-		pins_unlock(&cache->pins, ids[i]);
-	buffer_reset(&cache->removed);
-	return ok;
-}
-
-/* Within a change; *is_gone is false when somebody uses it. */
-static bool try_remove(struct cache *cache, const struct index_object *object, bool *is_gone,
-	struct arena *arena, struct error *err)
-{
-	*is_gone = pins_try_lock(&cache->pins, object->id);
-	if (!*is_gone)
-		return true;
-	buffer_append(&cache->removed, &object->id, sizeof object->id);
-	unlink(file_path(cache, object->file, arena));
-	return index_remove(cache->index, object->id, err);
-}
-
-/* Within a change.  What was removed stays removed, also when there is no room. */
-static bool make_room(struct cache *cache, uint64_t bytes, bool *has_room, struct error *err)
-{
-	struct arena arena = { 0 };
-	struct index_object at = { .used_at = INT64_MIN };
-	uint64_t total = 0;
-	bool ok;
-	*has_room = false;
-	while ((ok = index_total(cache->index, &total, err)) && !*has_room) {
-		bool is_gone;
-		*has_room = bytes <= cache->size_max && total <= cache->size_max - bytes;
-		ok = *has_room || index_next_used(cache->index, &at, &arena, err);
-		if (!ok || *has_room || at.id == 0)
-			break;
-		if (!(ok = try_remove(cache, &at, &is_gone, &arena, err)))
-			break;
-	}
-	arena_deinit(&arena);
-	return ok;
-}
 
 /* ---- opening ---- */
 
@@ -111,7 +47,7 @@ static bool remove_files(const struct cache *cache, bool all, struct error *err)
 		bool is_known = false;
 		ok = all || index_file_exists(cache->index, infos[i].name, &is_known, err);
 		if (ok && !is_known)
-			unlink(file_path(cache, infos[i].name, &arena));
+			unlink(cache_file(cache, infos[i].name, &arena));
 	}
 	arena_deinit(&arena);
 	return ok;
@@ -143,19 +79,19 @@ static bool start_over(struct cache *cache, const char *index_path, struct error
 static bool sweep(struct cache *cache, struct error *err)
 {
 	bool is_of_this_boot;
-	if (!change_begin(cache, err))
+	if (!cache_change_begin(cache, err))
 		return false;
 	const bool ok = index_is_of_this_boot(cache->index, &is_of_this_boot, err) &&
 			(is_of_this_boot || remove_files(cache, false, err));
-	return change_end(cache, ok, err);
+	return cache_change_end(cache, ok, err);
 }
 
 /* The bound may be lower than it was. */
 static bool shrink(struct cache *cache, struct error *err)
 {
 	bool has_room;
-	return change_begin(cache, err) &&
-	       change_end(cache, make_room(cache, 0, &has_room, err), err);
+	return cache_change_begin(cache, err) &&
+	       cache_change_end(cache, cache_make_room(cache, 0, &has_room, err), err);
 }
 
 static bool open_parts(struct cache *cache, struct error *err)
@@ -195,6 +131,8 @@ void cache_close(struct cache *cache)
 {
 	if (cache == NULL)
 		return;
+	cache_end_use(cache);
+	map_deinit(&cache->in_use);
 	index_close(cache->index);
 	pins_close(&cache->pins);
 	buffer_deinit(&cache->removed);
@@ -210,6 +148,7 @@ const char *cache_files(const struct cache *cache)
 
 void cache_unpin(struct cache *cache)
 {
+	cache_end_use(cache);
 	pins_drop_all(&cache->pins);
 }
 
@@ -231,7 +170,7 @@ static bool file_is_whole(const struct cache *cache, const struct index_object *
 {
 	struct arena arena = { 0 };
 	struct stat info;
-	const bool ok = stat(file_path(cache, entry->file, &arena), &info) == 0 &&
+	const bool ok = stat(cache_file(cache, entry->file, &arena), &info) == 0 &&
 			(uint64_t)info.st_size == entry->size;
 	arena_deinit(&arena);
 	return ok;
@@ -243,9 +182,9 @@ static bool discard(struct cache *cache, const struct index_object *entry, struc
 {
 	bool is_gone = false;
 	pins_drop(&cache->pins, entry->id);
-	if (!change_begin(cache, err))
+	if (!cache_change_begin(cache, err))
 		return false;
-	return change_end(cache, try_remove(cache, entry, &is_gone, arena, err), err);
+	return cache_change_end(cache, cache_try_remove(cache, entry, &is_gone, arena, err), err);
 }
 
 /*
@@ -303,10 +242,10 @@ static bool find_missing(struct fetch *fetch, struct piece *piece, struct error 
 	if (!find_pinned(cache, piece->uri, fetch->arena, &piece->entry, err) ||
 		(piece->entry.id != 0 && !find_present(fetch, piece, &present, err)))
 		return false;
-	const struct byte_ranges wanted =
-		ranges_of(object->ranges, object->range_count, fetch->arena);
-	assert(wanted.count == 0 || wanted.items[wanted.count - 1].end <= object->size);
-	piece->missing = ranges_missing(&wanted, &present, fetch->arena);
+	piece->wanted = ranges_of(object->ranges, object->range_count, fetch->arena);
+	assert(piece->wanted.count == 0 ||
+		piece->wanted.items[piece->wanted.count - 1].end <= object->size);
+	piece->missing = ranges_missing(&piece->wanted, &present, fetch->arena);
 	piece->missing = ranges_bridged(&piece->missing, GAP_MAX, fetch->arena);
 	return true;
 }
@@ -322,13 +261,11 @@ static uint64_t charge_of(const struct piece *piece)
 	return missing < left ? missing : left;
 }
 
-/* Another process may have made the entry meanwhile. */
+/* Another process may have made the entry meanwhile, or this one have cut it down. */
 static bool find_or_insert(struct fetch *fetch, struct piece *piece, struct error *err)
 {
 	struct cache *cache = fetch->cache;
 	const int64_t now = world_now(world_posix());
-	if (piece->entry.id != 0)
-		return true;
 	if (!index_find(cache->index, piece->uri, fetch->arena, &piece->entry, err))
 		return false;
 	if (piece->entry.id == 0 && !index_insert(cache->index, piece->uri, piece->object->size,
@@ -345,7 +282,7 @@ static bool admit_all(struct fetch *fetch, bool *has_room, uint64_t *bytes, stru
 			return false;
 		*bytes += charge_of(&fetch->pieces[i]);
 	}
-	if (!make_room(fetch->cache, *bytes, has_room, err))
+	if (!cache_make_room(fetch->cache, *bytes, has_room, err))
 		return false;
 	for (size_t i = 0; *has_room && i < fetch->count; i++) {
 		const struct piece *piece = &fetch->pieces[i];
@@ -356,14 +293,22 @@ static bool admit_all(struct fetch *fetch, bool *has_room, uint64_t *bytes, stru
 	return true;
 }
 
+static bool try_admit(struct fetch *fetch, bool *has_room, uint64_t *bytes, struct error *err)
+{
+	if (!cache_change_begin(fetch->cache, err))
+		return false;
+	const bool ok = admit_all(fetch, has_room, bytes, err);
+	return cache_change_end(fetch->cache, ok, err);
+}
+
 static bool admit(struct fetch *fetch, struct error *err)
 {
 	bool has_room = false;
 	uint64_t bytes = 0;
-	if (!change_begin(fetch->cache, err))
+	if (!try_admit(fetch, &has_room, &bytes, err))
 		return false;
-	const bool ok = admit_all(fetch, &has_room, &bytes, err);
-	if (!change_end(fetch->cache, ok, err))
+	if (!has_room &&
+		(!cache_trim(fetch->cache, err) || !try_admit(fetch, &has_room, &bytes, err)))
 		return false;
 	return has_room || no_room(fetch->cache, bytes, err);
 }
@@ -404,12 +349,12 @@ static bool enter_object(void *context, size_t number, struct error *err)
 	const struct fetch *fetch = context;
 	struct cache *cache = fetch->cache;
 	const struct piece *piece = &fetch->pieces[number];
-	if (!change_begin(cache, err))
+	if (!cache_change_begin(cache, err))
 		return false;
 	bool ok = true;
 	for (size_t i = 0; ok && i < piece->missing.count; i++)
 		ok = index_add_range(cache->index, piece->entry.id, &piece->missing.items[i], err);
-	return change_end(cache, ok, err);
+	return cache_change_end(cache, ok, err);
 }
 
 static bool download_missing(struct fetch *fetch, struct error *err)
@@ -418,8 +363,9 @@ static bool download_missing(struct fetch *fetch, struct error *err)
 	bool ok = true;
 	for (size_t i = 0; ok && i < fetch->count; i++) {
 		const struct piece *piece = &fetch->pieces[i];
-		piece->object->file = file_path(fetch->cache, piece->entry.file, fetch->arena);
+		piece->object->file = cache_file(fetch->cache, piece->entry.file, fetch->arena);
 		ok = make_file(piece->object->file, piece->object->size, err);
+		cache_use(fetch->cache, &piece->entry, &piece->wanted);
 		for (size_t j = 0; ok && j < piece->missing.count; j++)
 			append_parts(fetch, i, &piece->missing.items[j], &parts);
 	}
@@ -443,9 +389,10 @@ static bool fetch_all(struct fetch *fetch, struct error *err)
 		if (!find_missing(fetch, piece, err))
 			return false;
 		is_complete = is_complete && piece->entry.id != 0 && piece->missing.count == 0;
-		if (piece->entry.id != 0)
-			piece->object->file =
-				file_path(fetch->cache, piece->entry.file, fetch->arena);
+		if (piece->entry.id == 0)
+			continue;
+		piece->object->file = cache_file(fetch->cache, piece->entry.file, fetch->arena);
+		cache_use(fetch->cache, &piece->entry, &piece->wanted);
 	}
 	return is_complete || (admit(fetch, err) && download_missing(fetch, err));
 }
@@ -478,7 +425,7 @@ static bool read_kept(const struct cache *cache, const struct index_object *entr
 	const size_t before = out->size;
 	if (!entry->has_checksum || entry->size > size_max)
 		return false;
-	const bool ok = world_read_file(world_posix(), file_path(cache, entry->file, arena),
+	const bool ok = world_read_file(world_posix(), cache_file(cache, entry->file, arena),
 				(size_t)entry->size, out, &err) &&
 			out->size - before == entry->size &&
 			XXH3_64bits(out->data + before, out->size - before) == entry->checksum;
@@ -494,7 +441,7 @@ static bool keep_bytes(struct fetch *fetch, struct bytes bytes, struct error *er
 	struct file *file = NULL;
 	if (!admit(fetch, err))
 		return false;
-	const char *path = file_path(fetch->cache, piece->entry.file, fetch->arena);
+	const char *path = cache_file(fetch->cache, piece->entry.file, fetch->arena);
 	const bool ok = world_open(world_posix(), path, FILE_CREATE, &file, err) &&
 			file_write_at(file, 0, bytes, err) && file_truncate(file, bytes.size, err);
 	file_close(file);

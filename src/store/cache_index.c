@@ -35,6 +35,7 @@ enum statement {
 	SQL_INSERT,
 	SQL_REMOVE,
 	SQL_CHARGE,
+	SQL_SET_CHARGE,
 	SQL_TOUCH,
 	SQL_SET_CHECKSUM,
 	SQL_RANGES,
@@ -61,6 +62,7 @@ static const char *const TEXTS[STATEMENT_COUNT] = {
 		       "'object') || '-' || hex(randomblob(8)), ?2, 0, ?3)",
 	[SQL_REMOVE] = "DELETE FROM object WHERE id = ?1",
 	[SQL_CHARGE] = "UPDATE object SET charged = charged + ?2 WHERE id = ?1",
+	[SQL_SET_CHARGE] = "UPDATE object SET charged = ?2 WHERE id = ?1",
 	[SQL_TOUCH] = "UPDATE object SET used_at = ?2 WHERE id = ?1",
 	[SQL_SET_CHECKSUM] = "UPDATE object SET checksum = ?2 WHERE id = ?1",
 	[SQL_RANGES] = "SELECT first, past FROM extent WHERE object = ?1 ORDER BY first",
@@ -185,6 +187,12 @@ bool index_end(struct index *index, bool is_good, struct error *err)
 	return false;
 }
 
+bool index_be_durable(struct index *index, bool is_durable, struct error *err)
+{
+	return execute(index,
+		is_durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL", err);
+}
+
 /* ---- opening ---- */
 
 static bool pragma(struct index *index, const char *sql, int64_t *out, struct error *err)
@@ -301,6 +309,11 @@ bool index_remove(struct index *index, int64_t id, struct error *err)
 bool index_charge(struct index *index, int64_t id, uint64_t bytes, struct error *err)
 {
 	return run(index, SQL_CHARGE, NULL, NUMBERS(id, (int64_t)bytes), err);
+}
+
+bool index_set_charge(struct index *index, int64_t id, uint64_t bytes, struct error *err)
+{
+	return run(index, SQL_SET_CHARGE, NULL, NUMBERS(id, (int64_t)bytes), err);
 }
 
 bool index_touch(struct index *index, int64_t id, int64_t now, struct error *err)

@@ -1,8 +1,9 @@
 /*
  * cache_internal.h: what the parts of the cache share.
  *
- * cache_index.c is the index, cache_pins.c says which objects are in use, cache_download.c brings
- * bytes into files, cache_ranges.c reckons with ranges, cache.c puts them together.
+ * cache_index.c is the index, cache_pins.c says which objects are in use, cache_room.c makes room,
+ * cache_download.c brings bytes into files, cache_ranges.c reckons with ranges, cache.c puts them
+ * together.
  *
  * <directory>/walberg-cache.db   the index
  * <directory>/pins               locks, see below
@@ -60,6 +61,10 @@ void pins_drop_all(struct pins *pins);
 bool pins_try_lock(struct pins *pins, int64_t id);
 void pins_unlock(struct pins *pins, int64_t id);
 
+/* Of an object that is pinned here: whether nobody else uses it, or can until pins_share(). */
+bool pins_try_own(struct pins *pins, int64_t id);
+void pins_share(struct pins *pins, int64_t id);
+
 /* Whether no other cache is open in this directory; none can be opened until pins_share(). */
 bool pins_try_lock_all(struct pins *pins);
 void pins_share_all(struct pins *pins);
@@ -82,6 +87,9 @@ struct index_object {
 bool index_open(const char *path, struct index **out, struct error *err) MUST_CHECK;
 void index_close(struct index *index); /* also NULL */
 
+/* Whether a change is durable when it ends; else it may be lost when the machine crashes. */
+bool index_be_durable(struct index *index, bool is_durable, struct error *err) MUST_CHECK;
+
 /* All changes are made between these two; the others of this machine wait meanwhile. */
 bool index_begin(struct index *index, struct error *err) MUST_CHECK;
 bool index_end(struct index *index, bool is_good, struct error *err) MUST_CHECK;
@@ -92,6 +100,8 @@ bool index_insert(struct index *index, const char *uri, uint64_t size, int64_t n
 	struct arena *arena, struct index_object *out, struct error *err) MUST_CHECK;
 bool index_remove(struct index *index, int64_t id, struct error *err) MUST_CHECK;
 bool index_charge(struct index *index, int64_t id, uint64_t bytes, struct error *err) MUST_CHECK;
+bool index_set_charge(
+	struct index *index, int64_t id, uint64_t bytes, struct error *err) MUST_CHECK;
 bool index_touch(struct index *index, int64_t id, int64_t now, struct error *err) MUST_CHECK;
 bool index_set_checksum(
 	struct index *index, int64_t id, uint64_t checksum, struct error *err) MUST_CHECK;
@@ -112,6 +122,42 @@ bool index_next_used(struct index *index, struct index_object *at, struct arena 
 bool index_is_of_this_boot(struct index *index, bool *out, struct error *err) MUST_CHECK;
 bool index_file_exists(
 	struct index *index, const char *file, bool *out, struct error *err) MUST_CHECK;
+
+/* ---- room ---- */
+
+struct cache {
+	char *directory;
+	char *files; /* <directory>/objects */
+	uint64_t size_max;
+	struct pins pins;
+	struct index *index;
+	struct buffer removed; /* int64_t: ids that this change of the index has removed, locked */
+	struct map in_use;     /* of cache_room.c, by id */
+};
+
+const char *cache_file(const struct cache *cache, const char *name, struct arena *arena);
+
+bool cache_change_begin(struct cache *cache, struct error *err) MUST_CHECK;
+bool cache_change_end(struct cache *cache, bool is_good, struct error *err) MUST_CHECK;
+
+/* Within a change; *is_gone is false when somebody uses it. */
+bool cache_try_remove(struct cache *cache, const struct index_object *object, bool *is_gone,
+	struct arena *arena, struct error *err) MUST_CHECK;
+
+/*
+ * Within a change: what was used longest ago goes until so many bytes fit.  What was removed stays
+ * removed, also when there is no room.
+ */
+bool cache_make_room(
+	struct cache *cache, uint64_t bytes, bool *has_room, struct error *err) MUST_CHECK;
+
+/* What is wanted of a pinned object, until cache_end_use(); each call adds. */
+void cache_use(
+	struct cache *cache, const struct index_object *object, const struct byte_ranges *wanted);
+void cache_end_use(struct cache *cache);
+
+/* Outside of a change: of objects that are in use here alone, what is not wanted goes. */
+bool cache_trim(struct cache *cache, struct error *err) MUST_CHECK;
 
 /* ---- bringing bytes ---- */
 

@@ -86,6 +86,16 @@ void pins_unlock(struct pins *pins, int64_t id)
 	lock(pins, F_UNLCK, id, F_OFD_SETLK);
 }
 
+bool pins_try_own(struct pins *pins, int64_t id)
+{
+	return pins_has(pins, id) && lock(pins, F_WRLCK, id, F_OFD_SETLK);
+}
+
+void pins_share(struct pins *pins, int64_t id)
+{
+	lock(pins, F_RDLCK, id, F_OFD_SETLK);
+}
+
 bool pins_try_lock_all(struct pins *pins)
 {
 	return lock(pins, F_WRLCK, 0, F_OFD_SETLK);

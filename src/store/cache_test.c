@@ -382,6 +382,38 @@ TEST(what_is_in_use_stays_whoever_uses_it)
 	lab_close(&lab);
 }
 
+TEST(an_object_in_use_is_cut_down_to_what_is_wanted_of_it)
+{
+	struct lab lab;
+	const struct byte_range range = { 800 * KB, 900 * KB };
+	const char *file;
+	struct error err;
+	lab_open(&lab, 150 * KB);
+	put(&lab, "a", OBJECT_SIZE);
+	fetch(&lab, "a", 0, 100 * KB);
+	CHECK(!fetch_by(&lab, lab.cache, "a", &range, 1, &file, &err)); /* both are wanted */
+	CHECK_EQUAL(err.kind, ERROR_LIMIT);
+	cache_unpin(lab.cache);
+	check_bytes(fetch(&lab, "a", 90 * KB, 110 * KB), "a", 90 * KB, 110 * KB);
+	file = fetch(&lab, "a", 800 * KB, 900 * KB); /* in the place of what is before 90 kB */
+	check_bytes(file, "a", 800 * KB, 900 * KB);
+	check_bytes(file, "a", 90 * KB, 110 * KB);
+	CHECK(disk_bytes(&lab) <= 150 * KB);
+	cache_unpin(lab.cache);
+
+	struct cache *other = open_cache(&lab);
+	CHECK_OK(fetch_by(&lab, other, "a", &range, 1, &file, &err), &err);
+	const struct byte_range first = { 0, 100 * KB };
+	CHECK(!fetch_by(&lab, lab.cache, "a", &first, 1, &file, &err)); /* the other uses it */
+	CHECK_EQUAL(err.kind, ERROR_LIMIT);
+	check_bytes(fetch(&lab, "a", 800 * KB, 900 * KB), "a", 800 * KB, 900 * KB);
+	cache_close(other);
+	cache_unpin(lab.cache);
+	check_bytes(fetch(&lab, "a", 0, 100 * KB), "a", 0, 100 * KB);
+	CHECK(disk_bytes(&lab) <= 150 * KB);
+	lab_close(&lab);
+}
+
 /* ---- whole objects ---- */
 
 static void get(struct lab *lab, const char *path, size_t size)

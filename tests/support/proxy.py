@@ -4,8 +4,8 @@
         client.connect("127.0.0.1", proxy.port)
 
 A connection is a row of exchanges: a request and its answer.  Each is delayed by up to
-`delay_seconds`, and one of `cut_every` is cut: after a random byte of the request or of its answer,
-or between it and the next.  So an answer may be lost whose request was carried out.  The seed
+`delay_seconds`, and one of `cut_every` (0: none) is cut: after a random byte of the request or of
+its answer, or between it and the next.  So an answer may be lost whose request was carried out.  The seed
 repeats the choices, as far as the order of connections can be repeated.  It runs in a thread.
 """
 
@@ -27,6 +27,7 @@ class Proxy:
         self.delay_seconds = delay_seconds
         self.port = None
         self.exchanges = 0
+        self.answer_bytes = 0
         self.cuts = {"request": 0, "answer": 0, "between": 0}
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -43,6 +44,7 @@ class Proxy:
         self.thread.join()
 
     def _run(self):
+        asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
@@ -88,7 +90,7 @@ class Line:
         chance = self.proxy.chance
         self.proxy.exchanges += 1
         self.cut_in = None
-        if chance.randrange(self.proxy.cut_every) == 0:
+        if self.proxy.cut_every > 0 and chance.randrange(self.proxy.cut_every) == 0:
             self.cut_in = chance.choice(["request", "answer"])
             bits = chance.uniform(0, REQUEST_BITS if self.cut_in == "request" else ANSWER_BITS)
             self.bytes_left = int(2 ** bits) - 1
@@ -108,6 +110,7 @@ class Line:
                     self._begin_exchange()
                     await asyncio.sleep(self.proxy.chance.uniform(0, self.proxy.delay_seconds))
                 self.direction = direction
+                self.proxy.answer_bytes += len(data) if direction == "answer" else 0
                 if self.cut_in == direction and len(data) > self.bytes_left:
                     writer.write(data[:self.bytes_left])
                     self._cut_by(direction)
