@@ -20,7 +20,8 @@ enum { /* microseconds */
 };
 
 enum {
-	OPEN_TRIES_MAX = 60
+	FIRST_TRIES_MAX = 6, /* for six seconds */
+	OPEN_TRIES_MAX = 60,
 };
 
 enum outcome {
@@ -595,6 +596,22 @@ bool engine_open_process(
 	       process_open(configuration->lake_directory, out, err);
 }
 
+/* A connection may break while it is made; that a server is not there is soon said. */
+static bool open_parts(struct run *run, struct error *err)
+{
+	int tries = 0;
+	while (true) {
+		if (lake_open(run->world, run->configuration, &run->parts, err) &&
+			catalog_lock(run->parts.catalog, err) &&
+			store_probe(run->world, run->parts.store, err))
+			return true;
+		if (err->kind != ERROR_LOST || tries >= FIRST_TRIES_MAX)
+			return false;
+		lake_close(&run->parts);
+		run_back_off(run->world, &tries, run->stop, NULL);
+	}
+}
+
 bool engine_run(const struct configuration *configuration, struct process *process,
 	volatile sig_atomic_t *stop, bool watches, struct error *err)
 {
@@ -608,10 +625,8 @@ bool engine_run(const struct configuration *configuration, struct process *proce
 	struct metrics *metrics = &process_activity(process)->metrics;
 	metrics->log_limit_bytes = (uint64_t)configuration->log_size_limit;
 	bool is_on_source;
-	bool done = lake_compare_servers(configuration, &is_on_source, err) &&
-		    lake_open(run.world, configuration, &run.parts, err) &&
-		    catalog_lock(run.parts.catalog, err) &&
-		    store_probe(run.world, run.parts.store, err);
+	bool done =
+		lake_compare_servers(configuration, &is_on_source, err) && open_parts(&run, err);
 	if (done) {
 		run.parts.store->counts = &metrics->store;
 		run.parts.catalog_is_on_source = is_on_source;

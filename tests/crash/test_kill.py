@@ -1,14 +1,15 @@
 """The process is killed, and stopped for too long, again and again under a load; no line of the
-ledger is lost or doubled, and no reader ever sees a state that the source did not have.
+ledger is lost or doubled, and no reader ever sees a state that the source did not have.  Where the
+lake stands on servers, these are killed as well.
 
 The long form (tests/run --long) has 50 kills, 30 kills while a snapshot runs, and 20 stalls.  The
 seed is printed; WALBERG_TEST_SEED repeats one, as far as a race can be repeated.
 """
 
 import collections
+import contextlib
 import os
 import pathlib
-import random
 import signal
 import subprocess
 import sys
@@ -20,12 +21,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import ledger
+from conftest import BOTH, IS_LONG
 from support import compare
 from support.postgres import Postgres
+from support.stack import Stack
 from support.walberg import Activity, Lake
 
-IS_LONG = "WALBERG_TEST_LONG" in os.environ
 SENDER_TIMEOUT_SECONDS = 2
+OUTAGE_SECONDS = 3
 JOURNAL_LINES = 100000
 EXTRA_KILLS = 50  # to hit a step that none of the rounds hit
 
@@ -45,17 +48,10 @@ VARIANTS = {
     "streamed": ("ledger-abort.pgbench", 12, {"logical_decoding_work_mem": "64kB"},
                  {"log.segment_size": "1MB"}),
 }
-ROUNDS = {  # kills, kills of a snapshot, stalls
-    False: {"plain": (10, 4, 1), "streamed": (6, 2, 1)},
-    True: {"plain": (50, 30, 20), "streamed": (50, 30, 20)},
+ROUNDS = {  # kills, kills of a snapshot, stalls; kills of each server of the lake
+    False: {"plain": (10, 4, 1, 2), "streamed": (6, 2, 1, 2)},
+    True: {"plain": (50, 30, 20, 10), "streamed": (50, 30, 20, 10)},
 }
-
-
-@pytest.fixture(name="chance")
-def _chance():
-    seed = int(os.environ.get("WALBERG_TEST_SEED", random.randrange(1 << 32)))
-    print(f"WALBERG_TEST_SEED={seed}")
-    return random.Random(seed)
 
 
 # ---- stopping the process at a step --------------------------------------------------------
@@ -105,14 +101,19 @@ class Hits(collections.Counter):
 class Scene:
     """A server with the load on it, a lake, and what was done to it."""
 
-    def __init__(self, server, folder, settings, chance):
+    def __init__(self, server, folder, settings, chance, stack=None):
         self.server = server
         self.folder = folder
         self.settings = settings
         self.chance = chance
+        self.stack = stack
         self.hits = Hits()
         self.positions = 0
-        self.lake = Lake(folder / "lake", server.url, settings)
+        self.lake = self.make_lake("lake")
+
+    def make_lake(self, name):
+        return Lake(self.folder / name, self.server.url, self.settings,
+                    place=self.stack and self.stack.place())
 
     def source_position(self):
         return self.server.value("SELECT pg_current_wal_insert_lsn()")
@@ -148,7 +149,7 @@ class Scene:
 
     def kill_initial_snapshot(self, number):
         """A lake of its own.  What a dead beginning leaves in the source goes with the next."""
-        with Lake(self.folder / f"lake-{number}", self.server.url, self.settings) as lake:
+        with self.make_lake(f"lake-{number}") as lake:
             lake.start()
             lake.wait_until(lambda: lake.activity_text().startswith("reading"),
                             "it reads nothing", pause=0.001)
@@ -174,18 +175,34 @@ class Scene:
         lake.wait_state(table, "live")
         lake.wait_for(self.source_position())
 
-    def rounds(self, kills, snapshots, stalls):
+    def kill_server(self, server):
+        """Of the lake; it is away for a while, in which the load goes on."""
+        with self.stack.outage():
+            server.kill9()
+            time.sleep(self.chance.uniform(0, OUTAGE_SECONDS))
+            server.start()
+        self.lake.wait_for(self.source_position())
+
+    def rounds(self, kills, snapshots, stalls, outages):
         plan = [lambda target=TARGETS[i % len(TARGETS)]: self.kill_at(target)
                 for i in range(kills)]
         plan += [lambda number=i: self.kill_initial_snapshot(number)
                  for i in range(0, snapshots, 2)]
         plan += [self.kill_table_snapshot for _ in range(1, snapshots, 2)]
         plan += [self.stall] * stalls
+        if self.stack:
+            plan += [lambda server=server: self.kill_server(server)
+                     for server in [self.stack.minio, self.stack.catalogs] * outages]
         self.chance.shuffle(plan)
         return plan
 
     def missed(self):
         return [target for target in TARGETS if self.hits[target] == 0]
+
+
+def private_stack(kind):
+    """Its servers are killed: no other test can have it."""
+    return Stack() if kind == "stack" else contextlib.nullcontext()
 
 
 def run_rounds(scene, rounds, load, readers):
@@ -201,14 +218,15 @@ def run_rounds(scene, rounds, load, readers):
     assert not scene.missed()
 
 
-@pytest.mark.timeout(7200 if IS_LONG else 300)
+@pytest.mark.timeout(7200 if IS_LONG else 600)
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_line_is_lost_or_doubled(variant, tmp_path, chance):
+@pytest.mark.parametrize("kind", BOTH)
+def test_no_line_is_lost_or_doubled(kind, variant, tmp_path, chance):
     load_name, rate, of_server, of_walberg = VARIANTS[variant]
     of_server = {"wal_sender_timeout": f"{SENDER_TIMEOUT_SECONDS}s", **of_server}
-    with Postgres(of_server) as server:
+    with Postgres(of_server) as server, private_stack(kind) as stack:
         ledger.make(server, JOURNAL_LINES)
-        scene = Scene(server, tmp_path, {**SETTINGS, **of_walberg}, chance)
+        scene = Scene(server, tmp_path, {**SETTINGS, **of_walberg}, chance, stack)
         with scene.lake as lake:
             lake.start()
             lake.wait_live()

@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 import canon
 import judges
+from conftest import BOTH
 from support.place import Local
 from support.postgres import Postgres
 
@@ -29,13 +30,15 @@ INSERT INTO every_type VALUES
 """
 
 
-@pytest.fixture(scope="module")
-def places(tmp_path_factory):
+@pytest.fixture(scope="module", params=BOTH)
+def places(request, tmp_path_factory):
     """A PostgreSQL table, and the same rows in an Iceberg table that PyIceberg wrote."""
     from pyiceberg.catalog.sql import SqlCatalog
-    folder = tmp_path_factory.mktemp("lake")
-    place = Local(folder)
-    catalog = SqlCatalog("walberg", uri=place.uri, warehouse=f"file://{folder}")
+    if request.param == "stack":
+        place = request.getfixturevalue("stack").place()
+    else:
+        place = Local(tmp_path_factory.mktemp("lake"))
+    catalog = SqlCatalog("walberg", uri=place.uri, warehouse=place.warehouse, **place.properties)
     catalog.create_namespace("public")
     with Postgres() as server:
         server.sql(SOURCE)
@@ -75,8 +78,8 @@ def test_postgres_pyiceberg_and_java_give_the_same_rows(places):
     assert len(expected) == 3
     assert judges.pyiceberg(place, "public.every_type") == expected
     assert judges.java(place, "public.every_type") == expected
-    assert judges.java_metadata(table.metadata_location) == expected
-    assert judges.pyiceberg_metadata(table.metadata_location) == expected
+    for judge in [judges.java_metadata, judges.pyiceberg_metadata]:
+        assert judge(table.metadata_location, properties=place.properties) == expected
 
 
 def test_digests_agree_and_notice_one_changed_value(places):

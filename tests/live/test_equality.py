@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import IS_LONG
+from conftest import BOTH, IS_LONG
 from support.compare import assert_equal
 
 BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
@@ -14,7 +14,8 @@ SNAPSHOT_ROWS = 1000000 if IS_LONG else 50000
 MIXED_TRANSACTIONS = 10000 if IS_LONG else 1000  # of ten changes, twice
 BIG_ROWS = 1000000 if IS_LONG else 60000
 PATIENCE = 600
-pytestmark = pytest.mark.timeout(3600 if IS_LONG else 300)
+pytestmark = [pytest.mark.timeout(3600 if IS_LONG else 300),
+              pytest.mark.parametrize("kind", BOTH, indirect=True)]
 
 
 def stream_large_transactions(database):

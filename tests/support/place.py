@@ -110,17 +110,15 @@ class Local(Place):
             connection.close()
 
 
-class InPostgres(Local):
+class PostgresCatalog(Place):
     """url: of the database, as lake.catalog has it, with a user."""
 
     BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
-    def __init__(self, directory, url, settings=None):
+    def __init__(self, url):
         import psycopg2
-        super().__init__(directory)
         self.url = url
         self.ERRORS = (psycopg2.Error,)
-        self.settings = {"lake.catalog": url} if settings is None else settings
 
     @property
     def uri(self):
@@ -142,6 +140,15 @@ class InPostgres(Local):
             connection.execute("BEGIN")
             connection.execute("LOCK TABLE walberg_lake IN EXCLUSIVE MODE")
             yield
+
+
+class InPostgres(PostgresCatalog, Local):
+    """Files in the lake's directory, the catalog in a database."""
+
+    def __init__(self, directory, url, settings=None):
+        Local.__init__(self, directory)
+        PostgresCatalog.__init__(self, url)
+        self.settings = {"lake.catalog": url} if settings is None else settings
 
 
 class PostgresConnection:

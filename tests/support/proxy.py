@@ -46,10 +46,10 @@ class Proxy:
     def _run(self):
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
-        tasks = asyncio.all_tasks(self.loop)
-        for task in tasks:
+        for task in asyncio.all_tasks(self.loop):
             task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            with contextlib.suppress(asyncio.CancelledError):
+                self.loop.run_until_complete(task)
         self.loop.close()
 
     async def _listen(self, is_ready):
