@@ -205,12 +205,13 @@ static void check_states(struct catalog *catalog)
 	commit_state(catalog, 2, &table, "b1");
 	struct catalog_table left_out = table_at("0part", "");
 	left_out.state = TABLE_LEFT_OUT;
-	left_out.reason = "a partitioned root";
+	left_out.reason = "a \xc3\xa4 and bytes \xff that are no text, cut in \xe7\x8e";
 	commit_state(catalog, 3, &left_out, "");
 	struct catalog_view view = catalog_fixture_load(catalog, &arena);
 	CHECK_EQUAL(view.table_count, 3);
 	CHECK_TEXT(view.tables[0].name, "0part");
 	CHECK_TEXT(view.tables[0].metadata_location, "");
+	CHECK_TEXT(view.tables[0].reason, "a \xc3\xa4 and bytes ? that are no text, cut in ??");
 	const struct catalog_table *found = catalog_view_find(&view, "public", "b");
 	CHECK_EQUAL(found->state, TABLE_PAUSED);
 	CHECK_TEXT(found->reason, table.reason);

@@ -321,7 +321,7 @@ static bool open_database(struct postgres_catalog *catalog, bool may_make, struc
 	if (postgres_catalog_connect(catalog, err))
 		return true;
 	struct error first = *err;
-	if (first.kind != ERROR_SETUP)
+	if (first.kind != ERROR_SETUP || strstr(first.text, "database \"") == NULL)
 		return false;
 	if (postgres_catalog_make_database(catalog, may_make, err))
 		return postgres_catalog_connect(catalog, err);

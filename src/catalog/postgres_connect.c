@@ -31,6 +31,9 @@ static const struct {
 		"in the catalog's database: best, make it the database's owner." },
 	{ "42P01", ERROR_CORRUPT, "Check that lake.catalog names walberg's own database." },
 	{ "42703", ERROR_CORRUPT, "Check that lake.catalog names walberg's own database." },
+	{ "3F000", ERROR_SETUP,
+		"Give the catalog's user a search_path with a schema in which it may make "
+		"tables." },
 	{ "42P07", ERROR_BUSY, "" }, /* somebody else makes the same tables */
 	{ "22001", ERROR_SETUP, "Choose a shorter path for lake.warehouse." },
 };

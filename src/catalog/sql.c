@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "catalog/sql_internal.h"
 
 #include <stdlib.h>
@@ -268,6 +269,23 @@ static void plan_pointer(struct plan *plan, const struct table_change *change)
 			PARAMETERS(space, name, TEXT(location), TEXT(base)));
 }
 
+/* A message may have been cut within a character, or quote bytes of a database in SQL_ASCII. */
+static const char *valid_text(struct arena *arena, const char *message)
+{
+	struct bytes rest = bytes_of_cstring(message);
+	if (utf8_is_valid(rest))
+		return message;
+	char *copy = arena_copy_cstring(arena, message);
+	for (size_t at = 0; rest.size > 0;) {
+		const size_t size = utf8_sequence_size(rest);
+		if (size == 0)
+			copy[at] = '?';
+		at += size > 0 ? size : 1;
+		rest = bytes_of(message + at, strlen(message + at));
+	}
+	return copy;
+}
+
 static void plan_table(struct plan *plan, const struct catalog_table *table)
 {
 	const struct parameter space = TEXT(table->namespace_name), name = TEXT(table->name);
@@ -278,9 +296,9 @@ static void plan_table(struct plan *plan, const struct catalog_table *table)
 	if (table->metadata_location[0] != '\0')
 		plan_step(plan, SQL_INSERT_NAMESPACE, PARAMETERS(space));
 	plan_step(plan, SQL_PUT_TABLE,
-		PARAMETERS(space, name, NUMBER(table->state), TEXT(table->reason),
-			TEXT(table->definition), NUMBER(table->position),
-			NUMBER(table->log_position)));
+		PARAMETERS(space, name, NUMBER(table->state),
+			TEXT(valid_text(&plan->arena, table->reason)), TEXT(table->definition),
+			NUMBER(table->position), NUMBER(table->log_position)));
 }
 
 static void plan_history(struct plan *plan, const struct catalog_commit *commit)
