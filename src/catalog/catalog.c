@@ -38,6 +38,15 @@ bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, s
 	       fail(catalog, "reading removals from", err);
 }
 
+bool catalog_pointers(struct catalog *catalog, struct arena *arena, struct catalog_pointer **out,
+	size_t *count, struct error *err)
+{
+	*out = NULL;
+	*count = 0;
+	return catalog->ops->pointers(catalog, arena, out, count, err) ||
+	       error_context(err, "loading the tables of the catalog");
+}
+
 bool catalog_request(
 	struct catalog *catalog, const char *kind, const char *argument, struct error *err)
 {

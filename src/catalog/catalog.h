@@ -123,6 +123,15 @@ struct catalog_commit {
 	const int64_t *done; /* requests that are dealt with */
 };
 
+struct catalog_pointer { /* of any table or view in the same database, whoever has put it there */
+	const char *catalog_name;
+	const char *namespace_name;
+	const char *name;
+	const char *metadata_location;
+	const char *previous_location; /* "" when there is none */
+	bool is_view;
+};
+
 struct catalog;
 
 struct catalog_ops {
@@ -145,6 +154,10 @@ struct catalog_ops {
 	/* Removals whose time is at or before now, at most count_max, earliest first. */
 	bool (*removals)(struct catalog *catalog, micros_t now, size_t count_max,
 		struct arena *arena, struct removal **out, size_t *count, struct error *err);
+
+	/* Every pointer of every catalog in the database, in no order; of one moment. */
+	bool (*pointers)(struct catalog *catalog, struct arena *arena, struct catalog_pointer **out,
+		size_t *count, struct error *err);
 
 	/* Ask the running process for something; safe to repeat. */
 	bool (*request)(
@@ -170,6 +183,8 @@ bool catalog_commit(struct catalog *catalog, const struct catalog_commit *commit
 	size_t *table_conflict, struct error *err) MUST_CHECK;
 bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, struct arena *arena,
 	struct removal **out, size_t *count, struct error *err) MUST_CHECK;
+bool catalog_pointers(struct catalog *catalog, struct arena *arena, struct catalog_pointer **out,
+	size_t *count, struct error *err) MUST_CHECK;
 bool catalog_request(struct catalog *catalog, const char *kind, const char *argument,
 	struct error *err) MUST_CHECK;
 bool catalog_lock(struct catalog *catalog, struct error *err) MUST_CHECK;

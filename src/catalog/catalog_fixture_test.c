@@ -81,8 +81,30 @@ struct catalog_view catalog_fixture_load(struct catalog *catalog, struct arena *
 	return view;
 }
 
+/* Among all pointers of the database. */
+static void check_pointer(struct catalog *catalog, const char *name, const char *location)
+{
+	struct arena arena = { 0 };
+	struct error err;
+	struct catalog_pointer *pointers;
+	size_t count, found = 0;
+	CHECK_OK(catalog_pointers(catalog, &arena, &pointers, &count, &err), &err);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(pointers[i].name, name) != 0)
+			continue;
+		CHECK_TEXT(pointers[i].catalog_name, "walberg");
+		CHECK_TEXT(pointers[i].namespace_name, "public");
+		CHECK_TEXT(pointers[i].metadata_location, location);
+		CHECK(!pointers[i].is_view);
+		found++;
+	}
+	CHECK_EQUAL(found, location[0] != '\0');
+	arena_deinit(&arena);
+}
+
 void catalog_fixture_check_location(struct catalog *catalog, const char *name, const char *location)
 {
+	check_pointer(catalog, name, location);
 	struct arena arena = { 0 };
 	const struct catalog_view view = catalog_fixture_load(catalog, &arena);
 	const struct catalog_table *table = catalog_view_find(&view, "public", name);

@@ -65,6 +65,16 @@ static bool faulty_removals(struct catalog *catalog, micros_t now, size_t count_
 	return catalog_removals(faulty->inner, now, count_max, arena, out, count, err);
 }
 
+static bool faulty_pointers(struct catalog *catalog, struct arena *arena,
+	struct catalog_pointer **out, size_t *count, struct error *err)
+{
+	struct faulty_catalog *faulty = (struct faulty_catalog *)catalog;
+	const enum error_kind kind = faulty->strike(faulty->context, "pointers");
+	if (kind != ERROR_NONE)
+		return fail(kind, "pointers", err);
+	return catalog_pointers(faulty->inner, arena, out, count, err);
+}
+
 static bool faulty_request(struct catalog *catalog, const char *kind_of_request,
 	const char *argument, struct error *err)
 {
@@ -95,6 +105,7 @@ struct catalog *catalog_faulty_open(struct catalog *inner, strike_function *stri
 		.create = faulty_create,
 		.commit = faulty_commit,
 		.removals = faulty_removals,
+		.pointers = faulty_pointers,
 		.request = faulty_request,
 		.lock = faulty_lock,
 		.close = faulty_close,

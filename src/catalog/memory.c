@@ -59,6 +59,13 @@ static bool memory_removals(struct catalog *catalog, micros_t now, size_t count_
 	return unlock_inner(catalog, ok);
 }
 
+static bool memory_pointers(struct catalog *catalog, struct arena *arena,
+	struct catalog_pointer **out, size_t *count, struct error *err)
+{
+	struct catalog *inner = lock_inner(catalog);
+	return unlock_inner(catalog, catalog_pointers(inner, arena, out, count, err));
+}
+
 static bool memory_request(
 	struct catalog *catalog, const char *kind, const char *argument, struct error *err)
 {
@@ -94,6 +101,7 @@ static struct catalog *handle_new(struct shared_catalog *shared)
 		.create = memory_create,
 		.commit = memory_commit,
 		.removals = memory_removals,
+		.pointers = memory_pointers,
 		.request = memory_request,
 		.lock = memory_lock,
 		.close = memory_close,

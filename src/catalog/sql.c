@@ -190,6 +190,42 @@ bool sql_removals(struct catalog *base, micros_t now, size_t count_max, struct a
 	return ok;
 }
 
+struct pointer_list {
+	struct catalog_pointer *items;
+	size_t count;
+};
+
+static void take_pointer(struct sql_catalog *row, struct arena *arena, void *context)
+{
+	struct pointer_list *out = context;
+	out->items = grow(arena, out->items, out->count, sizeof *out->items);
+	out->items[out->count++] = (struct catalog_pointer){
+		.catalog_name = text(row, 0, arena),
+		.namespace_name = text(row, 1, arena),
+		.name = text(row, 2, arena),
+		.metadata_location = text(row, 3, arena),
+		.previous_location = text(row, 4, arena),
+		.is_view = number(row, 5) != 0,
+	};
+}
+
+bool sql_pointers(struct catalog *base, struct arena *arena, struct catalog_pointer **out,
+	size_t *count, struct error *err)
+{
+	struct sql_catalog *catalog = sql_catalog_of(base);
+	const struct query query = { SQL_LOAD_POINTERS, NO_PARAMETERS, take_pointer };
+	struct pointer_list list = { 0 };
+	if (!catalog->has_tables)
+		return error_set(
+			err, ERROR_MISSING, "the catalog \"%s\" has no lake yet", catalog->place);
+	const bool ok = catalog->driver->begin(catalog, err) &&
+			load_rows(catalog, &query, arena, &list, err);
+	catalog->driver->rollback(catalog);
+	*out = list.items;
+	*count = list.count;
+	return ok;
+}
+
 /* --- changing ------------------------------------------------------------------------------- */
 
 /* The steps of one transaction; texts are the caller's. */

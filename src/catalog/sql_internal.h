@@ -23,6 +23,7 @@ enum statement { /* kept prepared; their texts are in sql_statement.c, or the dr
 	SQL_LOAD_COMMITS,
 	SQL_LOAD_REQUESTS,
 	SQL_LOAD_REMOVALS,
+	SQL_LOAD_POINTERS,
 	SQL_INSERT_LAKE,
 	SQL_UPDATE_LAKE,
 	SQL_INSERT_POINTER,
@@ -134,6 +135,8 @@ bool sql_load(struct catalog *base, struct arena *arena, struct catalog_view *ou
 bool sql_create(struct catalog *base, const struct lake *lake, struct error *err) MUST_CHECK;
 bool sql_commit(struct catalog *base, const struct catalog_commit *commit, size_t *table_conflict,
 	struct error *err) MUST_CHECK;
+bool sql_pointers(struct catalog *base, struct arena *arena, struct catalog_pointer **out,
+	size_t *count, struct error *err);
 bool sql_removals(struct catalog *base, micros_t now, size_t count_max, struct arena *arena,
 	struct removal **out, size_t *count, struct error *err) MUST_CHECK;
 bool sql_request(
@@ -144,8 +147,8 @@ void sql_close(struct catalog *base);
 #define SQL_CATALOG_OPS(name)                                                                      \
 	{                                                                                          \
 		.scheme = (name), .load = sql_load, .create = sql_create, .commit = sql_commit,    \
-		.removals = sql_removals, .request = sql_request, .lock = sql_lock,                \
-		.close = sql_close                                                                 \
+		.removals = sql_removals, .pointers = sql_pointers, .request = sql_request,        \
+		.lock = sql_lock, .close = sql_close                                               \
 	}
 
 #endif

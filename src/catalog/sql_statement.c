@@ -26,6 +26,10 @@ static const char *const TEXTS[STATEMENT_COUNT] = {
 	[SQL_LOAD_REMOVALS] = "SELECT path, not_before FROM walberg_removal "
 			      "WHERE catalog_name = ?1 AND not_before <= ?2 "
 			      "ORDER BY not_before, path LIMIT ?3",
+	[SQL_LOAD_POINTERS] =
+		"SELECT catalog_name, table_namespace, table_name, metadata_location, "
+		"previous_metadata_location, CASE iceberg_type WHEN 'VIEW' THEN 1 "
+		"ELSE 0 END FROM iceberg_tables WHERE metadata_location IS NOT NULL",
 	[SQL_INSERT_LAKE] = "INSERT INTO walberg_lake (catalog_name, " LAKE_COLUMNS ") VALUES "
 			    "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
 			    "?16, ?17, ?18) ON CONFLICT DO NOTHING",

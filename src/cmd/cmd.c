@@ -7,21 +7,24 @@
 
 static const struct cmd COMMANDS[] = {
 	{ "run", "[CONNECTION]", "Capture the source's tables into the lake until stopped.", 0, 1,
-		cmd_run, CMD_STOPS },
+		cmd_run, CMD_STOPS, 0 },
 	{ "sql", "['SELECT ...']", "Query the lake; without an argument, read statements.", 0, 1,
-		cmd_sql, CMD_JSON },
+		cmd_sql, CMD_JSON, 0 },
 	{ "status", "[CONNECTION]", "Show the lake, its process, its source and its tables.", 0, 1,
-		cmd_status, CMD_JSON },
+		cmd_status, CMD_JSON, 0 },
 	{ "snapshots", "", "List the positions that can be queried, with their versions.", 0, 0,
-		cmd_snapshots, CMD_JSON },
+		cmd_snapshots, CMD_JSON, 0 },
 	{ "snapshot", "TABLE | --all", "Read a table, or everything, from the source again.", 1, 1,
-		cmd_snapshot, CMD_ALL | CMD_STOPS },
+		cmd_snapshot, CMD_ALL | CMD_STOPS, 0 },
 	{ "log", "", "Show the source's committed changes that are in the log.", 0, 0, cmd_log,
-		CMD_JSON | CMD_FOLLOW | CMD_FROM | CMD_STOPS },
+		CMD_JSON | CMD_FOLLOW | CMD_FROM | CMD_STOPS, 0 },
+	{ "maintain", "", "Remove files in the warehouse that belong to no version of any table.",
+		0, 0, cmd_maintain, CMD_JSON | CMD_ORPHANS | CMD_DRY_RUN | CMD_OLDER_THAN,
+		CMD_ORPHANS },
 	{ "init", "[CONNECTION]", "Write walberg.yaml, with every setting to edit.", 0, 1, cmd_init,
-		0 },
+		0, 0 },
 	{ "drop", "[CONNECTION]", "Drop slot and publications from the source; keep the tables.", 0,
-		1, cmd_drop, 0 },
+		1, cmd_drop, 0, 0 },
 };
 
 enum {
@@ -50,6 +53,10 @@ static const struct option OPTIONS[] = {
 	{ "--follow", NULL, CMD_FOLLOW, "go on with what comes, from now or from --from on",
 		AT(is_follow) },
 	{ "--from", "LSN", CMD_FROM, "only what was committed after this position", AT(from) },
+	{ "--orphans", NULL, CMD_ORPHANS, "says what is to be done", AT(is_orphans) },
+	{ "--dry-run", NULL, CMD_DRY_RUN, "look, and remove nothing", AT(is_dry_run) },
+	{ "--older-than", "DURATION", CMD_OLDER_THAN, "only files of at least this age (3d)",
+		AT(older_than) },
 };
 
 enum {
@@ -287,6 +294,9 @@ static bool check(const struct parsing *parsing)
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (parsing->given & OPTIONS[i].command & ~command->options)
 			return complain("\"walberg %s\" has no %s", command->name, OPTIONS[i].name);
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (command->required & OPTIONS[i].command & ~parsing->given)
+			return complain("\"walberg %s\" needs %s", command->name, OPTIONS[i].name);
 	const size_t min = line->is_all ? 0 : command->arguments_min;
 	const size_t max = line->is_all ? 0 : command->arguments_max;
 	if (line->count >= min && line->count <= max)

@@ -21,10 +21,13 @@ enum {
 struct cmd_line { /* what was typed, options taken out */
 	struct configuration_arguments configuration;
 	bool is_json;
-	bool is_all;      /* --all */
-	bool is_follow;   /* --follow */
-	const char *from; /* --from, or NULL */
-	size_t count;     /* plain arguments after the command's name */
+	bool is_all;            /* --all */
+	bool is_follow;         /* --follow */
+	const char *from;       /* --from, or NULL */
+	bool is_orphans;        /* --orphans */
+	bool is_dry_run;        /* --dry-run */
+	const char *older_than; /* --older-than, or NULL */
+	size_t count;           /* plain arguments after the command's name */
 	const char *const *arguments;
 	volatile sig_atomic_t *stop; /* set by SIGINT and SIGTERM */
 };
@@ -35,6 +38,9 @@ enum cmd_option { /* beside those that every command takes */
 	CMD_STOPS = 4, /* no option: it looks at line->stop, and ends cleanly by itself */
 	CMD_FOLLOW = 8,
 	CMD_FROM = 16,
+	CMD_ORPHANS = 32,
+	CMD_DRY_RUN = 64,
+	CMD_OLDER_THAN = 128,
 };
 
 struct cmd {
@@ -45,7 +51,8 @@ struct cmd {
 	size_t arguments_max;
 	/* An error of kind NONE was told already. */
 	bool (*run)(const struct cmd_line *line, struct error *err);
-	unsigned options; /* of enum cmd_option */
+	unsigned options;  /* of enum cmd_option */
+	unsigned required; /* of these */
 };
 
 bool cmd_run(const struct cmd_line *line, struct error *err) MUST_CHECK;
@@ -55,6 +62,7 @@ bool cmd_status(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_snapshots(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_snapshot(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_log(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_maintain(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_drop(const struct cmd_line *line, struct error *err) MUST_CHECK;
 
 /* Parses and runs; the process's exit code. */

@@ -46,6 +46,12 @@ static bool watched_commit(struct catalog *catalog, const struct catalog_commit 
 	return error_set(err, self->fail_commit, "as the test wants it");
 }
 
+static bool watched_pointers(struct catalog *catalog, struct arena *arena,
+	struct catalog_pointer **out, size_t *count, struct error *err)
+{
+	return catalog_pointers(watched(catalog)->inner, arena, out, count, err);
+}
+
 static bool watched_removals(struct catalog *catalog, micros_t now, size_t count_max,
 	struct arena *arena, struct removal **out, size_t *count, struct error *err)
 {
@@ -71,6 +77,7 @@ static void open_catalog(struct published *published)
 		.create = watched_create,
 		.commit = watched_commit,
 		.removals = watched_removals,
+		.pointers = watched_pointers,
 		.request = watched_request,
 		.close = watched_close,
 	};

@@ -10,6 +10,7 @@
 #include "engine/publisher_internal.h"
 
 #include "base/logline.h"
+#include "engine/path_set.h"
 
 #include <stdlib.h>
 
@@ -17,37 +18,16 @@ enum {
 	REMOVALS_AT_ONCE = 1000,
 };
 
-static int compare_paths(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static bool is_listed(const char *path, const char *const *paths, size_t count)
-{
-	return bsearch(&path, paths, count, sizeof *paths, compare_paths) != NULL;
-}
-
-/* Paths that are named by a version of the table, or wait for removal: sorted. */
+/* Paths that are named by a version of the table, or wait for removal. */
 static bool known_paths(struct publisher *publisher, const struct publisher_table *table,
-	struct arena *arena, const char ***out, size_t *count, struct error *err)
+	struct arena *arena, struct path_set *out, struct error *err)
 {
-	struct removal *waiting;
-	size_t waiting_count, named_count = 0;
 	const char **named = NULL;
-	if (!catalog_removals(publisher->options.catalog, INT64_MAX, SIZE_MAX, arena, &waiting,
-		    &waiting_count, err))
-		return false;
+	size_t named_count = 0;
 	if (table->open != NULL)
 		table_named_paths(table->open->table, arena, &named, &named_count);
-	const char **paths = arena_array(arena, const char *, named_count + waiting_count);
-	if (named_count > 0)
-		memcpy(paths, named, named_count * sizeof *paths);
-	for (size_t i = 0; i < waiting_count; i++)
-		paths[named_count + i] = waiting[i].path;
-	*out = paths;
-	*count = named_count + waiting_count;
-	qsort(paths, *count, sizeof *paths, compare_paths);
-	return true;
+	path_set_add(out, named, named_count);
+	return path_set_add_removals(out, publisher->options.catalog, arena, err);
 }
 
 static bool find_in_table(struct publisher *publisher, const struct publisher_table *table,
@@ -55,22 +35,25 @@ static bool find_in_table(struct publisher *publisher, const struct publisher_ta
 {
 	const char *folder = table_folder(table->row.namespace_name, table->row.name, arena);
 	struct object_info *objects;
-	size_t object_count, known_count;
-	const char **known;
+	size_t object_count;
+	struct path_set known = { 0 };
 	if (!store_list(publisher->options.store, folder, arena, &objects, &object_count, err) ||
-		!known_paths(publisher, table, arena, &known, &known_count, err))
+		!known_paths(publisher, table, arena, &known, err)) {
+		path_set_deinit(&known);
 		return false;
+	}
 	/* Of a table without a version nobody can be reading. */
 	micros_t at = world_now(publisher->options.world);
 	if (table->row.metadata_location[0] != '\0')
 		at += publisher->options.history.removal_delay;
 	size_t found = 0;
 	for (size_t i = 0; i < object_count; i++) {
-		if (is_listed(objects[i].path, known, known_count))
+		if (path_set_has(&known, objects[i].path))
 			continue;
 		publisher_add_removal(publisher, objects[i].path, at);
 		found++;
 	}
+	path_set_deinit(&known);
 	if (found > 0)
 		logline_info("objects that no version names will be removed",
 			LOG_TEXT("folder", folder), LOG_INT("count", found));

@@ -207,24 +207,58 @@ const char *store_uri(const struct store *store, const char *path, struct arena 
 	return arena_format(arena, "%s/%s", store->location, path);
 }
 
-/* Java writes "file:/lake" as well as "file:///lake". */
-static const char *after_file_scheme(const char *uri)
+enum place { /* of a URI */
+	PLACE_OTHER = 0,
+	PLACE_FILE,
+	PLACE_BARE, /* a path without a scheme, which some take for a file */
+	PLACE_S3,
+};
+
+/*
+ * What stands behind the scheme.  Java writes "file:/lake" as well as "file:///lake", and Hadoop's
+ * names for "s3" are "s3a" and "s3n".
+ */
+static const char *after_scheme(const char *uri, enum place *place)
 {
+	static const char *const S3[] = { "s3://", "s3a://", "s3n://" };
+	*place = PLACE_OTHER;
+	for (size_t i = 0; i < sizeof S3 / sizeof *S3; i++) {
+		if (strncmp(uri, S3[i], strlen(S3[i])) != 0)
+			continue;
+		*place = PLACE_S3;
+		return uri + strlen(S3[i]);
+	}
+	if (uri[0] == '/')
+		*place = PLACE_BARE;
 	if (strncmp(uri, "file:/", 6) != 0)
 		return uri;
 	uri += 5;
+	*place = PLACE_FILE;
 	return strncmp(uri, "///", 3) == 0 ? uri + 2 : uri;
 }
 
 const char *store_path(const struct store *store, const char *uri)
 {
-	const char *location = after_file_scheme(store->location);
-	const char *rest = after_file_scheme(uri);
-	if ((rest == uri) != (location == store->location))
-		return NULL;
+	enum place here, there;
+	const char *location = after_scheme(store->location, &here);
+	const char *rest = after_scheme(uri, &there);
 	const size_t size = strlen(location);
-	if (strncmp(rest, location, size) != 0 || rest[size] != '/')
+	if (here != there || strncmp(rest, location, size) != 0 || rest[size] != '/')
 		return NULL;
 	rest += size + 1;
 	return store_path_is_valid(rest) ? rest : NULL;
+}
+
+bool store_may_hold(const struct store *store, const char *uri)
+{
+	enum place here, there;
+	const char *location = after_scheme(store->location, &here);
+	const char *rest = after_scheme(uri, &there);
+	if (there == PLACE_BARE)
+		there = PLACE_FILE;
+	/* Several slashes are one, here. */
+	for (; *location != '\0' && *location == *rest; location++, rest++)
+		while (rest[0] == '/' && rest[1] == '/')
+			rest++;
+	return here == there && *location == '\0' && (*rest == '/' || *rest == '\0');
 }

@@ -117,6 +117,8 @@ bool store_path_is_valid(const char *path);
 /* Between an object's path and its absolute URI; NULL when the URI is not of this store. */
 const char *store_uri(const struct store *store, const char *path, struct arena *arena);
 const char *store_path(const struct store *store, const char *uri);
+/* Whether the URI begins with the store's location, though no path may have its spelling. */
+bool store_may_hold(const struct store *store, const char *uri);
 
 /* A directory of the world, made when missing.  Temporary names live in directory/.tmp. */
 bool store_local_open(struct world *world, const char *directory, struct store **out,

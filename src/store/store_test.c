@@ -254,8 +254,28 @@ TEST(store_on_a_disk_knows_its_uris_in_the_spelling_of_java_too)
 	CHECK_TEXT(store->location, "file:///var/lake");
 	CHECK_TEXT(store_path(store, "file:/var/lake/a"), "a");
 	CHECK(store_path(store, "/var/lake/a") == NULL);
+	CHECK(store_path(store, "file:///var/lake//a") == NULL);
+	static const char *const HERE[] = { "file:/var/lake/a", "/var/lake/a",
+		"file:///var//lake//a", "file:///var/lake/../lake/a", "file:////var/lake/a" };
+	for (size_t i = 0; i < sizeof HERE / sizeof *HERE; i++)
+		CHECK(store_may_hold(store, HERE[i]));
+	static const char *const ELSEWHERE[] = { "file:///var/lakes/a", "file:///var/lak",
+		"s3://var/lake/a", "hdfs:/var/lake/a", "", "/" };
+	for (size_t i = 0; i < sizeof ELSEWHERE / sizeof *ELSEWHERE; i++)
+		CHECK(!store_may_hold(store, ELSEWHERE[i]));
 	store_close(store);
 	world_sim_close(world);
+}
+
+TEST(a_store_knows_its_uris_by_the_names_that_hadoop_has_for_s3)
+{
+	struct store *store = store_memory_open(world_posix(), "s3://bucket/lake");
+	CHECK_TEXT(store_path(store, "s3a://bucket/lake/t/a b"), "t/a b");
+	CHECK_TEXT(store_path(store, "s3n://bucket/lake/a"), "a");
+	CHECK(store_path(store, "s3a://bucket2/lake/a") == NULL);
+	CHECK(store_may_hold(store, "s3a://bucket/lake//a"));
+	CHECK(!store_may_hold(store, "/bucket/lake/a"));
+	store_close(store);
 }
 
 struct strike {

@@ -418,7 +418,7 @@ static bool check_base(struct table *table, const struct metadata *base, struct 
 static bool take_in_versions(struct table *table, const struct metadata *base, struct error *err)
 {
 	struct history names = { 0 }, current = { 0 };
-	if (!history_read(table, base, table->metadata, &names, err)) {
+	if (!history_read(table->store, base, table->metadata, &names, err)) {
 		history_deinit(&names);
 		return false;
 	}
@@ -444,7 +444,7 @@ bool table_rebase(struct table *table, const char *metadata_location, struct are
 		return publish(table, table->metadata, metadata_location, arena, out, err);
 	struct arena base_arena = { 0 };
 	struct metadata *base;
-	const bool ok = metadata_read(table, metadata_location, &base_arena, &base, err) &&
+	const bool ok = metadata_read(table->store, metadata_location, &base_arena, &base, err) &&
 			check_base(table, base, err) && take_in_versions(table, base, err) &&
 			publish(table, base, metadata_location, arena, out, err);
 	arena_deinit(&base_arena);

@@ -26,6 +26,14 @@ void history_add(struct history *history, const char *path, int64_t first, int64
 	};
 }
 
+void history_name(struct history *history, const struct store *store, const char *uri,
+	int64_t first, int64_t last)
+{
+	const char *path = store_path(store, uri);
+	history->is_unclear |= path == NULL && store_may_hold(store, uri);
+	history_add(history, path, first, last);
+}
+
 void history_deinit(struct history *history)
 {
 	for (size_t i = 0; i < history->count; i++)
@@ -108,23 +116,22 @@ static void add_manifest(struct named_manifests *manifests, const struct manifes
 		(struct named_manifest){ *file, sequence_number, sequence_number };
 }
 
-static bool add_version(struct table *table, const struct snapshot *snapshot,
+static bool add_version(struct store *store, const struct snapshot *snapshot,
 	struct named_manifests *manifests, struct history *out, struct arena *arena,
 	struct error *err)
 {
 	const int64_t sequence_number = snapshot->sequence_number;
 	struct manifest_file *files;
 	size_t count;
-	if (!manifest_list_read(table, snapshot, arena, &files, &count, err))
+	if (!manifest_list_read(store, snapshot, arena, &files, &count, err))
 		return false;
-	history_add(out, store_path(table->store, snapshot->manifest_list), sequence_number,
-		sequence_number);
+	history_name(out, store, snapshot->manifest_list, sequence_number, sequence_number);
 	for (size_t i = 0; i < count; i++)
 		add_manifest(manifests, &files[i], sequence_number);
 	return true;
 }
 
-static bool add_versions(struct table *table, const struct metadata *metadata,
+static bool add_versions(struct store *store, const struct metadata *metadata,
 	const struct metadata *known, struct named_manifests *manifests, struct history *out,
 	struct arena *arena, struct error *err)
 {
@@ -132,7 +139,7 @@ static bool add_versions(struct table *table, const struct metadata *metadata,
 		const struct snapshot *snapshot = &metadata->snapshots[i];
 		if (known && metadata_find_snapshot(known, snapshot->snapshot_id))
 			continue;
-		if (!add_version(table, snapshot, manifests, out, arena, err))
+		if (!add_version(store, snapshot, manifests, out, arena, err))
 			return error_context(
 				err, "reading version %lld", (long long)snapshot->snapshot_id);
 	}
@@ -158,34 +165,32 @@ static void join_manifests(struct named_manifests *manifests)
 	manifests->count = last + 1;
 }
 
-static bool add_manifest_files(struct table *table, const struct named_manifest *named,
+static bool add_manifest_files(struct store *store, const struct named_manifest *named,
 	struct history *out, struct error *err)
 {
-	history_add(out, store_path(table->store, named->file.manifest_path), named->first,
-		named->last);
+	history_name(out, store, named->file.manifest_path, named->first, named->last);
 	struct arena arena = { 0 };
 	struct manifest manifest;
-	const bool ok = manifest_read(table, &named->file, &arena, &manifest, err);
+	const bool ok = manifest_read(store, &named->file, &arena, &manifest, err);
 	for (size_t i = 0; ok && i < manifest.entry_count; i++) {
 		const struct manifest_entry *entry = &manifest.entries[i];
 		if (entry->status != ENTRY_DELETED)
-			history_add(out, store_path(table->store, entry->data_file.path),
-				named->first, named->last);
+			history_name(out, store, entry->data_file.path, named->first, named->last);
 	}
 	arena_deinit(&arena);
 	return ok;
 }
 
-bool history_read(struct table *table, const struct metadata *metadata,
+bool history_read(struct store *store, const struct metadata *metadata,
 	const struct metadata *known, struct history *out, struct error *err)
 {
 	struct arena arena = { 0 };
 	struct named_manifests manifests = { 0 };
-	bool ok = add_versions(table, metadata, known, &manifests, out, &arena, err);
+	bool ok = add_versions(store, metadata, known, &manifests, out, &arena, err);
 	if (ok)
 		join_manifests(&manifests);
 	for (size_t i = 0; ok && i < manifests.count; i++)
-		ok = add_manifest_files(table, &manifests.items[i], out, err);
+		ok = add_manifest_files(store, &manifests.items[i], out, err);
 	free(manifests.items);
 	arena_deinit(&arena);
 	if (ok)

@@ -6,7 +6,7 @@
 
 #include "iceberg/metadata.h"
 
-struct table;
+struct store;
 
 /* An object that the current version does not name, but a version of first to last may. */
 struct past_object {
@@ -20,16 +20,20 @@ struct history {
 	size_t count;
 	size_t capacity;
 	struct past_object *objects;
+	bool is_unclear; /* a URI lies in the store, in a spelling that no path has */
 };
 
 /* From first to last; ranges of one path are joined by history_join(). */
 void history_add(struct history *history, const char *path, int64_t first, int64_t last);
+/* The object of this URI, when it is in the store. */
+void history_name(struct history *history, const struct store *store, const char *uri,
+	int64_t first, int64_t last);
 void history_join(struct history *history);
 void history_deinit(struct history *history);
 const struct past_object *history_find(const struct history *joined, const char *path);
 
 /* Adds what the versions of metadata name, those of `known` left out (NULL: none). */
-bool history_read(struct table *table, const struct metadata *metadata,
+bool history_read(struct store *store, const struct metadata *metadata,
 	const struct metadata *known, struct history *out, struct error *err) MUST_CHECK;
 
 /* Marks the objects that no snapshot of metadata names. */

@@ -11,45 +11,45 @@ enum {
 
 /* --- objects --- */
 
-static bool object_get(struct table *table, const char *uri, size_t size_max, struct buffer *out,
+static bool object_get(struct store *store, const char *uri, size_t size_max, struct buffer *out,
 	struct error *err)
 {
-	const char *path = store_path(table->store, uri);
+	const char *path = store_path(store, uri);
 	if (path == NULL)
 		return error_set(err, ERROR_UNSUPPORTED,
-			"\"%s\" is not in the lake's store, \"%s\"", uri, table->store->location);
-	return store_get(table->store, path, size_max, out, err);
+			"\"%s\" is not in the lake's store, \"%s\"", uri, store->location);
+	return store_get(store, path, size_max, out, err);
 }
 
-bool metadata_read(struct table *table, const char *location, struct arena *arena,
+bool metadata_read(struct store *store, const char *location, struct arena *arena,
 	struct metadata **out, struct error *err)
 {
 	struct buffer bytes = { 0 };
 	const bool ok =
-		object_get(table, location, METADATA_LIMITS_DEFAULT.size_max, &bytes, err) &&
+		object_get(store, location, METADATA_LIMITS_DEFAULT.size_max, &bytes, err) &&
 		metadata_decode(buffer_bytes(&bytes), &METADATA_LIMITS_DEFAULT, arena, out, err);
 	buffer_deinit(&bytes);
 	return ok || error_context(err, "reading metadata \"%s\"", location);
 }
 
-bool manifest_list_read(struct table *table, const struct snapshot *snapshot, struct arena *arena,
+bool manifest_list_read(struct store *store, const struct snapshot *snapshot, struct arena *arena,
 	struct manifest_file **out, size_t *count, struct error *err)
 {
 	struct buffer bytes = { 0 };
 	const bool ok =
-		object_get(table, snapshot->manifest_list, MANIFEST_SIZE_MAX, &bytes, err) &&
+		object_get(store, snapshot->manifest_list, MANIFEST_SIZE_MAX, &bytes, err) &&
 		manifest_list_decode(
 			buffer_bytes(&bytes), &AVRO_LIMITS_DEFAULT, arena, out, count, err);
 	buffer_deinit(&bytes);
 	return ok || error_context(err, "reading manifest list \"%s\"", snapshot->manifest_list);
 }
 
-bool manifest_read(struct table *table, const struct manifest_file *file, struct arena *arena,
+bool manifest_read(struct store *store, const struct manifest_file *file, struct arena *arena,
 	struct manifest *out, struct error *err)
 {
 	struct buffer bytes = { 0 };
 	const bool ok =
-		object_get(table, file->manifest_path, MANIFEST_SIZE_MAX, &bytes, err) &&
+		object_get(store, file->manifest_path, MANIFEST_SIZE_MAX, &bytes, err) &&
 		manifest_decode(buffer_bytes(&bytes), file, &AVRO_LIMITS_DEFAULT, arena, out, err);
 	buffer_deinit(&bytes);
 	return ok || error_context(err, "reading manifest \"%s\"", file->manifest_path);
@@ -104,13 +104,13 @@ struct version_files {
 static bool version_read(struct table *table, const struct snapshot *snapshot,
 	struct version_files *out, struct error *err)
 {
-	if (!manifest_list_read(
-		    table, snapshot, &out->arena, &out->manifest_files, &out->manifest_count, err))
+	if (!manifest_list_read(table->store, snapshot, &out->arena, &out->manifest_files,
+		    &out->manifest_count, err))
 		return false;
 	out->manifests = arena_array(&out->arena, struct manifest, out->manifest_count + 1);
 	for (size_t i = 0; i < out->manifest_count; i++) {
-		if (!manifest_read(
-			    table, &out->manifest_files[i], &out->arena, &out->manifests[i], err))
+		if (!manifest_read(table->store, &out->manifest_files[i], &out->arena,
+			    &out->manifests[i], err))
 			return false;
 	}
 	return true;
@@ -382,50 +382,13 @@ void table_current_names(const struct table *table, struct history *out)
 	history_join(out);
 }
 
-static void add_statistics(struct history *names, struct store *store,
-	const struct statistics_file *files, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		json_t *json = json_loads(files[i].json, 0, NULL);
-		const char *uri = json_string_value(json_object_get(json, "statistics-path"));
-		if (uri)
-			history_add(names, store_path(store, uri), 0, 0);
-		json_decref(json);
-	}
-}
-
-void table_named_paths(
-	const struct table *table, struct arena *arena, const char ***paths, size_t *count)
-{
-	const struct metadata *metadata = table->metadata;
-	struct history names = { 0 };
-	table_current_names(table, &names);
-	for (size_t i = 0; i < table->past.count; i++)
-		history_add(&names, table->past.objects[i].path, 0, 0);
-	history_add(&names, store_path(table->store, table->metadata_location), 0, 0);
-	for (size_t i = 0; i < metadata->metadata_log_count; i++)
-		history_add(&names,
-			store_path(table->store, metadata->metadata_log[i].metadata_file), 0, 0);
-	for (size_t i = 0; i < table->written_count; i++)
-		history_add(&names, table->written[i], 0, 0);
-	add_statistics(&names, table->store, metadata->statistics, metadata->statistics_count);
-	add_statistics(&names, table->store, metadata->partition_statistics,
-		metadata->partition_statistics_count);
-	history_join(&names);
-	*count = names.count;
-	*paths = arena_array(arena, const char *, names.count + 1);
-	for (size_t i = 0; i < names.count; i++)
-		(*paths)[i] = arena_copy_cstring(arena, names.objects[i].path);
-	history_deinit(&names);
-}
-
 /* --- load --- */
 
 /* Objects of old versions only. */
 static bool load_past(struct table *table, struct error *err)
 {
 	struct history current = { 0 }, all = { 0 };
-	const bool ok = history_read(table, table->metadata, NULL, &all, err);
+	const bool ok = history_read(table->store, table->metadata, NULL, &all, err);
 	table_current_names(table, &current);
 	for (size_t i = 0; ok && i < all.count; i++) {
 		const struct past_object *object = &all.objects[i];
@@ -458,7 +421,7 @@ bool table_load(struct world *world, struct store *store, const struct table_opt
 	char text[160];
 	struct table *table = table_new(world, store, options, relation);
 	if (!metadata_read(
-		    table, metadata_location, &table->metadata_arena, &table->metadata, err) ||
+		    store, metadata_location, &table->metadata_arena, &table->metadata, err) ||
 		!metadata_check(table, table->metadata, err) || !load_version(table, err) ||
 		!load_past(table, err)) {
 		error_context(err, "loading table \"%s\"", table_text(table, text));
@@ -480,12 +443,12 @@ static void find_replaced(struct table *table, const char *location)
 	struct history names = { 0 };
 	struct metadata *metadata;
 	struct error err;
-	if (metadata_read(table, location, &arena, &metadata, &err)) {
+	if (metadata_read(table->store, location, &arena, &metadata, &err)) {
 		for (size_t i = 0; i < metadata->metadata_log_count; i++)
 			history_add(&names,
 				store_path(table->store, metadata->metadata_log[i].metadata_file),
 				0, 0);
-		if (!history_read(table, metadata, NULL, &names, &err))
+		if (!history_read(table->store, metadata, NULL, &names, &err))
 			history_join(&names);
 	}
 	for (size_t i = 0; i < names.count; i++) {

@@ -169,6 +169,15 @@ void table_abandon(struct table *table, struct arena *arena, const char ***paths
 void table_named_paths(
 	const struct table *table, struct arena *arena, const char ***paths, size_t *count);
 
+/*
+ * The same of a table that is not open, whoever has written it, and in whatever form of rows and
+ * deletes.  *is_here is false, and nothing is listed, when its metadata is not in this store: its
+ * files are taken to lie where that does.  UNSUPPORTED when all that it names cannot be told;
+ * MISSING when a version was expired meanwhile.
+ */
+bool table_find_named(struct store *store, const char *metadata_location, struct arena *arena,
+	const char ***paths, size_t *count, bool *is_here, struct error *err) MUST_CHECK;
+
 /* Folder of a table's objects in the store: "public/orders/"; names are percent-encoded. */
 const char *table_folder(const char *namespace_name, const char *name, struct arena *arena);
 

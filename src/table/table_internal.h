@@ -88,14 +88,14 @@ const char *table_new_uuid(struct table *table, char text[UUID_TEXT_SIZE]);
 const char *table_text(const struct table *table, char text[160]);
 
 /* The metadata at a location, in arena. */
-bool metadata_read(struct table *table, const char *location, struct arena *arena,
+bool metadata_read(struct store *store, const char *location, struct arena *arena,
 	struct metadata **out, struct error *err) MUST_CHECK;
 /* UNSUPPORTED unless walberg can write the table with the relation's columns. */
 bool metadata_check(
 	struct table *table, const struct metadata *metadata, struct error *err) MUST_CHECK;
-bool manifest_list_read(struct table *table, const struct snapshot *snapshot, struct arena *arena,
+bool manifest_list_read(struct store *store, const struct snapshot *snapshot, struct arena *arena,
 	struct manifest_file **out, size_t *count, struct error *err) MUST_CHECK;
-bool manifest_read(struct table *table, const struct manifest_file *file, struct arena *arena,
+bool manifest_read(struct store *store, const struct manifest_file *file, struct arena *arena,
 	struct manifest *out, struct error *err) MUST_CHECK;
 
 struct table *table_new(struct world *world, struct store *store,

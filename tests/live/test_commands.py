@@ -106,6 +106,8 @@ def desk(tmp_path):
     (["snapshot"], "an argument is missing; usage: walberg snapshot TABLE | --all"),
     (["log", "--all"], '"walberg log" has no --all'),
     (["run", "--from", "0/0"], '"walberg run" has no --from'),
+    (["maintain"], '"walberg maintain" needs --orphans'),
+    (["maintain", "--orphans", "--follow"], '"walberg maintain" has no --follow'),
     (["log", "--from"], '"--from" has no value'),
     (["snapshot", "public.t", "--all"],
      "there are too many arguments; usage: walberg snapshot TABLE | --all"),
@@ -123,6 +125,7 @@ def test_a_wrong_command_line_is_refused_with_exit_code_2(tmp_path, arguments, c
     (["status"], "there is no lake in"),
     (["snapshots"], "there is no lake in"),
     (["log"], "there is no lake in"),
+    (["maintain", "--orphans"], "there is no lake in"),
     (["sql", "SELECT 1"], "there is no lake in"),
     (["snapshot", "public.t"], "there is no lake in"),
     (["snapshot", "--all"], "there is no lake in"),
@@ -140,7 +143,7 @@ def test_what_cannot_be_done_is_one_error_and_makes_nothing(tmp_path, arguments,
 
 def test_help_lists_every_command_and_setting(tmp_path):
     text = Desk(None, tmp_path).ok("--help")
-    for word in ["run", "sql", "status", "snapshots", "snapshot", "log", "init", "drop",
+    for word in ["run", "sql", "status", "snapshots", "snapshot", "log", "maintain", "init", "drop",
                  "source.url", "lake.commit_interval", "query.threads"]:
         assert f"  {word}" in text
     assert "CONNECTION" in Desk(None, tmp_path).ok("drop", "--help")

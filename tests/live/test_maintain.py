@@ -1,0 +1,201 @@
+"""`walberg maintain --orphans`: finds every file that nobody names, and nothing else."""
+
+import functools
+import json
+import os
+import pathlib
+import tempfile
+import time
+
+import pytest
+
+from support.compare import assert_equal
+from support.place import acting_as
+
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def lake(database, walberg):
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
+    database.sql("CREATE TABLE gone (id int PRIMARY KEY)")
+    database.sql("INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 500) i")
+    made = walberg()
+    made.start()
+    made.wait_live()
+    for i in range(10):
+        database.sql(f"INSERT INTO t VALUES ({1000 + i}, 'x')")
+        database.sql(f"UPDATE t SET a = 'y' WHERE id = {i}")
+        database.catch_up(made)
+    return made
+
+
+def warehouse(lake):
+    return lake.directory / "warehouse"
+
+
+def files(lake):
+    return {str(path.relative_to(warehouse(lake))) for path in warehouse(lake).rglob("*")
+            if path.is_file() and ".tmp" not in path.parts}
+
+
+def age(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def put(lake, name, seconds=10 * DAY):
+    path = warehouse(lake) / name
+    with acting_as(lake.user):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"PAR1")
+    age(path, seconds)
+    return name
+
+
+def make_all_old(lake):
+    for path in warehouse(lake).rglob("*"):
+        age(path, 10 * DAY)
+
+
+def maintain(lake, *arguments):
+    return json.loads(lake.command("maintain", "--orphans", "--json", *arguments))
+
+
+def paths(found):
+    return {entry["path"] for entry in found["objects"]}
+
+
+def write_foreign_table(catalog):
+    import pyarrow
+    catalog.create_namespace("theirs")
+    rows = pyarrow.table({"id": [1, 2]})
+    table = catalog.create_table("theirs.t", rows.schema)
+    for _ in range(3):
+        table.append(rows)
+    table.delete("id == 1")
+    catalog.engine.dispose()
+
+
+@functools.lru_cache(None)
+def rehearse():
+    """As root first: another user may not import what PyIceberg imports when it is used."""
+    from pyiceberg.catalog.sql import SqlCatalog
+    with tempfile.TemporaryDirectory() as folder:
+        write_foreign_table(SqlCatalog("x", uri=f"sqlite:///{folder}/x.db",
+                                       warehouse=f"file://{folder}"))
+
+
+def foreign_table(lake):
+    """Another program's table in the same catalog and warehouse, with several versions."""
+    rehearse()
+    with acting_as(lake.user):
+        write_foreign_table(lake.place.pyiceberg(warehouse=f"file://{warehouse(lake)}"))
+
+
+def foreign_rows(lake):
+    catalog = lake.place.pyiceberg()
+    try:
+        table = catalog.load_table("theirs.t")
+        return [table.scan(snapshot_id=entry.snapshot_id).to_arrow().num_rows
+                for entry in table.metadata.snapshots]
+    finally:
+        catalog.engine.dispose()
+
+
+def test_every_orphan_is_found_and_nothing_else(database, lake):
+    foreign_table(lake)
+    lake.stop()
+    before, rows = files(lake), foreign_rows(lake)
+    orphans = {put(lake, "public/t/data/left.parquet"),
+               put(lake, "public/t/metadata/left.avro"),
+               put(lake, "theirs/t/metadata/00009-left.metadata.json"),
+               put(lake, "public/no table/data/a=1/b&c+d%20é.parquet")}
+    young = put(lake, "public/t/data/young.parquet", 2 * DAY)
+    put(lake, "README.txt")
+    make_all_old_but(lake, young)
+    found = maintain(lake, "--dry-run")
+    assert paths(found) == orphans
+    assert (found["orphans"], found["removed"], found["bytes"]) == (4, 0, 16)
+    assert (found["younger"], found["others"]) == (1, 1)
+    assert files(lake) == before | orphans | {young, "README.txt"}
+    assert maintain(lake)["removed"] == 4
+    assert files(lake) == before | {young, "README.txt"}
+    assert maintain(lake)["orphans"] == 0
+    assert paths(maintain(lake, "--older-than", "1d")) == {young}
+    assert foreign_rows(lake) == rows
+    lake.start()
+    database.sql("INSERT INTO t VALUES (2000, 'after')")
+    database.catch_up(lake)
+    assert_equal(database, lake, "public.t")
+    for position in lake.positions():
+        assert lake.sql(f"SELECT count(*) FROM t AT (VERSION => '{position}')")
+
+
+def make_all_old_but(lake, name):
+    make_all_old(lake)
+    age(warehouse(lake) / name, 2 * DAY)
+
+
+def test_what_a_dropped_table_leaves_is_removed(lake):
+    rehearse()
+    lake.stop()
+    make_all_old(lake)
+    left = {name for name in files(lake) if name.startswith("public/gone/")}
+    assert left
+    with acting_as(lake.user):
+        catalog = lake.place.pyiceberg()
+        catalog.drop_table("public.gone")
+        catalog.engine.dispose()
+    assert paths(maintain(lake)) == left
+
+
+def test_beside_a_running_process_only_files_that_are_older_than_it_are_removed(database, lake):
+    make_all_old(lake)  # none of them is: the process has written them
+    left = put(lake, "public/elsewhere/data/left.parquet")
+    put(lake, "public/elsewhere/data/new.parquet", 0)
+    found = maintain(lake, "--older-than", "1h")
+    assert paths(found) == {left}
+    assert found["younger"] == 1
+    database.sql("INSERT INTO t VALUES (3000, 'on')")
+    database.catch_up(lake)
+    assert lake.is_running
+    assert_equal(database, lake, "public.t")
+    result = lake.call("maintain", "--orphans", "--older-than", "10min")
+    assert result.returncode == 1
+    assert "too short while the lake is in use" in result.stderr and "hint:" in result.stderr
+
+
+def test_nothing_is_removed_when_a_table_cannot_be_read(lake):
+    foreign_table(lake)
+    lake.stop()
+    make_all_old(lake)
+    catalog = lake.place.pyiceberg()
+    location = catalog.load_table("theirs.t").metadata_location.removeprefix("file://")
+    catalog.engine.dispose()
+    pathlib.Path(location).write_text("{}", encoding="utf-8")
+    put(lake, "public/t/data/left.parquet")
+    before = files(lake)
+    result = lake.call("maintain", "--orphans")
+    assert result.returncode == 1
+    assert '"theirs.t"' in result.stderr and "hint:" in result.stderr
+    assert files(lake) == before
+
+
+def test_a_wrong_age_or_place_is_told(lake):
+    lake.stop()
+    result = lake.call("maintain", "--orphans", "--older-than", "soon")
+    assert result.returncode == 1 and "is not a duration" in result.stderr
+    result = lake.call("maintain", "--orphans", "--set", f"lake.warehouse={lake.directory}")
+    assert result.returncode == 1 and "lies in the warehouse" in result.stderr
+    assert "hint:" in result.stderr
+
+
+def test_what_is_found_is_shown_to_people(lake):
+    lake.stop()
+    put(lake, "public/t/data/left.parquet")
+    text = lake.command("maintain", "--orphans", "--dry-run")
+    assert "public/t/data/left.parquet  4 bytes, written " in text
+    assert "1 file of 4 bytes belongs to no version: nothing was removed (--dry-run)" in text
+    assert "1 file of 4 bytes belongs to no version: removed" in lake.command(
+        "maintain", "--orphans")
