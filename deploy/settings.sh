@@ -1,6 +1,6 @@
 # What both forms of the stack are told: .env, its ports, and the environment, which counts more.
 # Read by deploy/stack and deploy/containers in the project's directory; $state is the stack's own.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 
 # shellcheck source=deploy/versions
 . deploy/versions
@@ -46,7 +46,7 @@ settle_ports() {
 		[ -z "$given" ] || [ -z "$kept" ] || [ "$given" = "$kept" ] ||
 			fail "the stack is up with $name=$kept, not $given" "Take it down first."
 		given=${given:-${kept:-${entry#*=}}}
-		[[ $given =~ ^[0-9]+$ ]] && [ "$given" -gt 0 ] && [ "$given" -lt 65536 ] ||
+		[[ $given =~ ^[1-9][0-9]{0,4}$ && $given -lt 65536 ]] ||
 			fail "$name \"$given\" is not a port" "Set it to a number from 1 to 65535."
 		export "$name=$given"
 	done

@@ -1,5 +1,5 @@
 # Flink: a session cluster of one JobManager and one TaskManager, and the SQL Gateway.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # deploy/stack sets state, cache and root
 
 FLINK_SLOTS=4
 
@@ -13,6 +13,7 @@ sql_gateway_ports() { echo "GATEWAY"; }
 # Flink has no default for what a TaskManager may use when it is started without its scripts.
 flink_prepare() { # SERVICE
 	local folder=$state/$1
+	JAVA=$(java_program)
 	bring "$cache/flink" flink
 	make_folder "$folder" 755
 	make_folder "$state/checkpoints" 755
@@ -62,13 +63,12 @@ flink_java() { # SERVICE HEAP ARGUMENTS...
 		util.concurrent.atomic util.concurrent.locks; do
 		open+=("--add-opens=java.base/java.$package=ALL-UNNAMED")
 	done
-	as_server env FLINK_CONF_DIR="$folder" "$(java_program)" -Xms64m -Xmx"$heap" \
+	as_server env FLINK_CONF_DIR="$folder" "$JAVA" -Xms64m -Xmx"$heap" \
 		-XX:+UseSerialGC -XX:MaxMetaspaceSize=256m "${open[@]}" \
 		--add-opens=java.base/sun.nio.ch=ALL-UNNAMED \
 		--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED \
 		--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED \
-		${STACK_JAVA_OPTIONS:-} \
-		-Dlog4j.configurationFile="$folder/log4j.properties" -Djava.io.tmpdir="$state/tmp" \
+		"${JAVA_OPTIONS[@]}" -Dlog4j.configurationFile="$folder/log4j.properties" -Djava.io.tmpdir="$state/tmp" \
 		-cp "$state/programs/flink/*" "$@"
 }
 

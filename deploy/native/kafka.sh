@@ -1,11 +1,12 @@
 # Kafka: one broker that is its own controller (KRaft), without ZooKeeper.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # deploy/stack sets state, cache and root
 
 kafka_address() { echo "127.0.0.1:$STACK_KAFKA_PORT"; }
 kafka_ports() { echo "KAFKA CONTROLLER"; }
 
 kafka_prepare() {
 	local folder=$state/kafka
+	JAVA=$(java_program)
 	bring "$cache/kafka" kafka
 	make_folder "$folder" 755
 	make_folder "$folder/data" 755
@@ -43,7 +44,7 @@ kafka_format() {
 }
 
 kafka_java() {
-	as_server "$(java_program)" -Xms64m -Xmx512m -XX:+UseSerialGC ${STACK_JAVA_OPTIONS:-} \
+	as_server "$JAVA" -Xms64m -Xmx512m -XX:+UseSerialGC "${JAVA_OPTIONS[@]}" \
 		-Dlog4j2.configurationFile="$state/kafka/log4j.properties" \
 		-cp "$state/programs/kafka/*" "$@"
 }

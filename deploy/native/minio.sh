@@ -1,5 +1,5 @@
 # MinIO, built from its Go module: S3 for the lake's files.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # deploy/stack sets state, cache and root
 
 minio_address() { echo "http://127.0.0.1:$STACK_MINIO_PORT"; }
 minio_ports() { echo "MINIO CONSOLE"; }

@@ -1,5 +1,5 @@
 # PostgreSQL, of Debian: the source of the lake, and the server of its catalog.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # deploy/stack sets state, cache and root
 
 POSTGRES_BIN=${PG_BIN:-/usr/lib/postgresql/$POSTGRES_VERSION/bin}
 

@@ -1,5 +1,5 @@
 # walberg itself, as it was built last.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # deploy/stack sets state, cache and root
 
 walberg_address() { echo "http://127.0.0.1:$STACK_WALBERG_PORT"; }
 walberg_ports() { echo "WALBERG"; }
@@ -30,7 +30,7 @@ walberg_here() {
 	set -a
 	# shellcheck source=/dev/null
 	. "$state/env"
-	cd "$state"
+	cd "$state" || exit
 	as_server env LD_LIBRARY_PATH="$state/programs/walberg" \
 		"$state/programs/walberg/walberg" "$@"
 }

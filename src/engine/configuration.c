@@ -4,6 +4,7 @@
 #include "net/postgres.h"
 #include "store/s3/s3.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ static const struct setting SETTINGS[] = {
 		.help = "User of the source, where source.url names none." },
 	{ "source.password", SETTING_TEXT, NULL, .is_secret = true, AT(source_password),
 		.help = "Password of the source, where source.url has none." },
+	{ "source.database", SETTING_TEXT, NULL, AT(source_database),
+		.help = "Database of the source, where source.url names none." },
 	{ "source.tables", SETTING_LIST, "*.*", AT(source_tables),
 		.help = "Tables to capture, as schema.table; * stands for any part." },
 	{ "source.slot", SETTING_TEXT, NULL, AT(source_slot),
@@ -149,6 +152,7 @@ static bool convert_jdbc(const char *text, struct arena *arena, const char **out
 static const struct setting_alias ALIASES[] = {
 	{ "POSTGRES_URL", "source.url", convert_jdbc }, { "POSTGRES_USER", "source.user", NULL },
 	{ "POSTGRES_PASSWORD", "source.password", NULL },
+	{ "POSTGRES_DB", "source.database", NULL },
 	{ "JDBC_BASE_URL", "lake.catalog_server", convert_jdbc },
 	{ "AWS_ACCESS_KEY_ID", "s3.access_key", NULL },
 	{ "AWS_SECRET_ACCESS_KEY", "s3.secret_key", NULL },
@@ -237,16 +241,54 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 		out->http_key = configuration_path(out->http_key, arena);
 }
 
-/* --- the catalog ---------------------------------------------------------------------------- */
-
-static const char SQLITE[] = "sqlite:";
+/* --- the source ------------------------------------------------------------------------------ */
 
 static bool is_postgres(const char *text)
 {
 	return starts_with(text, "postgresql://") || starts_with(text, "postgres://");
 }
 
-/* The server's URL with another database: what stands between the address and the parameters. */
+/* The URL with another database: what stands between the address and the parameters. */
+static const char *with_database(const char *url, const char *database, struct arena *arena)
+{
+	const char *address = strstr(url, "://") + strlen("://");
+	const char *end = address + strcspn(address, "/?");
+	const char *parameters = strchr(url, '?');
+	return arena_format(arena, "%.*s/%s%s", (int)(end - url), url, database,
+		parameters != NULL ? parameters : "");
+}
+
+/* As a part of a URL, or as a value in key=value text. */
+static const char *escaped(const char *text, bool is_url, struct arena *arena)
+{
+	const char *out = "";
+	for (; *text != '\0'; text++) {
+		const unsigned char byte = (unsigned char)*text;
+		const bool is_plain = is_url ? isalnum(byte) : byte != '\'' && byte != '\\';
+		out = arena_format(arena,
+			is_plain ? "%s%c"
+			: is_url ? "%s%%%02X"
+				 : "%s\\%c",
+			out, byte);
+	}
+	return out;
+}
+
+/* Without a name, libpq would take the user's. */
+static void complete_source(struct configuration *out, struct arena *arena)
+{
+	const char *url = out->source_url, *database = out->source_database;
+	if (url == NULL || database == NULL || postgres_url_part(url, "dbname", arena) != NULL)
+		return;
+	database = escaped(database, is_postgres(url), arena);
+	out->source_url = is_postgres(url) ? with_database(url, database, arena)
+					   : arena_format(arena, "%s dbname='%s'", url, database);
+}
+
+/* --- the catalog ---------------------------------------------------------------------------- */
+
+static const char SQLITE[] = "sqlite:";
+
 static bool catalog_on_server(
 	const char *server, struct arena *arena, const char **out, struct error *err)
 {
@@ -254,11 +296,7 @@ static bool catalog_on_server(
 		error_set(err, ERROR_SETUP, "lake.catalog_server does not name a server");
 		return error_hint(err, "Write it as postgresql://host:port.");
 	}
-	const char *address = strstr(server, "://") + strlen("://");
-	const char *end = address + strcspn(address, "/?");
-	const char *parameters = strchr(server, '?');
-	*out = arena_format(arena, "%.*s/lake_catalog%s", (int)(end - server), server,
-		parameters != NULL ? parameters : "");
+	*out = with_database(server, "lake_catalog", arena);
 	return true;
 }
 
@@ -377,6 +415,7 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
 		!check_warehouse(out, err))
 		return explain(err);
 	complete_paths(out, arena);
+	complete_source(out, arena);
 	if (!complete_catalog(out, arena, err))
 		return explain(err);
 	complete_catalog_user(out, arena);

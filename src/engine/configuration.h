@@ -11,6 +11,7 @@ struct configuration { /* texts are in the arena of the loading */
 	const char *source_url;
 	const char *source_user;
 	const char *source_password;
+	const char *source_database;
 	struct setting_list source_tables;
 	const char *source_slot;
 	int64_t source_connect_timeout;

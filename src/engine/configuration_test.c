@@ -143,6 +143,27 @@ TEST(the_urls_of_other_stacks_are_understood)
 	arena_deinit(&loading.arena);
 }
 
+static void check_database(const char *url, const char *database, const char *expected)
+{
+	char set[200];
+	snprintf(set, sizeof set, "POSTGRES_DB=%s", database);
+	char *environment[] = { set, NULL };
+	struct loading loading = { .arguments = { .url = url }, .environment = environment };
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(loading.configuration.source_url, expected);
+	arena_deinit(&loading.arena);
+}
+
+TEST(the_database_of_other_stacks_counts_where_the_url_names_none)
+{
+	check_database("postgresql://h/mine", "shop", "postgresql://h/mine");
+	check_database("postgresql://h", "shop", "postgresql://h/shop");
+	check_database("postgresql://h/?sslmode=disable", "a b/?",
+		"postgresql://h/a%20b%2F%3F?sslmode=disable");
+	check_database("host=h dbname=mine", "shop", "host=h dbname=mine");
+	check_database("host=h", "it's\\", "host=h dbname='it\\'s\\\\'");
+}
+
 static void check_catalog(const char *setting, const char *expected, const char *user,
 	const char *password, const char *const more[2])
 {
