@@ -128,8 +128,12 @@ bool store_get(struct store *store, const char *path, size_t size_max, struct bu
 	struct error *err)
 {
 	assert(store_path_is_valid(path));
-	if (get(store, path, size_max, out, err))
+	const size_t before = out->size;
+	if (get(store, path, size_max, out, err)) {
+		if (store->counts != NULL)
+			add(&store->counts->bytes_read, out->size - before);
 		return true;
+	}
 	if (err->kind == ERROR_LIMIT && err->hint[0] == '\0')
 		error_hint(err, "At most %zu bytes are read, and walberg writes no such object.",
 			size_max);

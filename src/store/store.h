@@ -6,7 +6,8 @@
  * Paths are relative to the store's location, use '/', name no empty, "." or ".." part, and are
  * never reused for other bytes, so everything but create is safe to repeat.
  *
- * An object appears whole, when its upload is finished, or not at all.
+ * An object appears whole, when its upload is finished, or not at all.  To create the same bytes at
+ * the same path again succeeds; of two writers of different bytes S3 refuses the second (CONFLICT).
  *
  * Kinds: BUSY, LOST, UNCERTAIN (a finish whose answer was lost), MISSING, CONFLICT, LIMIT (full),
  * SETUP (permission).

@@ -36,6 +36,8 @@ struct fake {
 	struct object objects[OBJECTS_MAX];
 	size_t count;
 	unsigned uploads; /* begun and not over */
+	const char *old_uploads;
+	char given_up[200]; /* targets */
 	char upload_write[80];
 	enum fault (*fault)(struct fake *fake, const struct served_request *request);
 	unsigned fault_at;
@@ -169,6 +171,9 @@ static void delete_object(
 	struct object *object = find(fake, request->target);
 	if (strstr(request->target, "?uploadId=7") != NULL)
 		forget_parts(fake);
+	else if (strstr(request->target, "?uploadId=") != NULL)
+		snprintf(fake->given_up + strlen(fake->given_up),
+			sizeof fake->given_up - strlen(fake->given_up), "%s ", request->target);
 	else if (object != NULL)
 		forget(fake, object);
 	serve_answer(out, 204, "", BYTES_LITERAL(""));
@@ -183,7 +188,9 @@ static void serve_well(struct fake *fake, const struct served_request *request, 
 	else if (strcmp(request->method, "DELETE") == 0)
 		delete_object(fake, request, out);
 	else if (strstr(request->target, "?encoding-type=url&prefix=") != NULL)
-		serve_answer(out, 200, "", BYTES_LITERAL("<ListMultipartUploadsResult/>"));
+		serve_answer(out, 200, "",
+			fake->old_uploads != NULL ? bytes_of_cstring(fake->old_uploads)
+						  : BYTES_LITERAL("<ListMultipartUploadsResult/>"));
 	else
 		get_object(fake, request, out);
 }
@@ -276,6 +283,7 @@ TEST(a_put_without_an_answer_that_cannot_be_looked_at_is_uncertain)
 	fake.fault = lose_all;
 	CHECK(!store_put(store, "x", BYTES_LITERAL("body"), &fake.err));
 	CHECK_EQUAL(fake.err.kind, ERROR_UNCERTAIN);
+	CHECK(http_server_request_count(fake.server) > 2); /* which all are over */
 	fake.fault = NULL;
 	CHECK_OK(store_put(store, "x", BYTES_LITERAL("body"), &fake.err), &fake.err);
 	end(&fake, store);
@@ -441,6 +449,46 @@ TEST(an_upload_that_is_given_up_leaves_nothing)
 	CHECK_OK(upload_write(upload, bytes_of(body, 3 * PART_SIZE), &fake.err), &fake.err);
 	upload_abort(upload);
 	CHECK_EQUAL(fake.uploads, 0);
+	CHECK_EQUAL(fake.count, 0);
+	free(body);
+	end(&fake, store);
+}
+
+#define UPLOAD(key, id, time)                                                                      \
+	"<Upload><Key>" key "</Key><UploadId>" id "</UploadId><Initiated>" time                    \
+	"</Initiated></Upload>"
+
+TEST(uploads_of_long_ago_are_given_up_and_no_others)
+{
+	struct fake fake;
+	struct store *store = begin(&fake);
+	uint8_t *body = long_body(2 * PART_SIZE);
+	fake.old_uploads = "<ListMultipartUploadsResult>" UPLOAD("lake/a b", "1",
+		"2020-01-02T03:04:05.000Z") UPLOAD("lake/young", "2", "2999-01-01T00:00:00.000Z")
+		UPLOAD("lake/c", "3", "2021-01-01T00:00:00Z") "</ListMultipartUploadsResult>";
+	CHECK_OK(write_in_pieces(store, "x", bytes_of(body, 2 * PART_SIZE), &fake.err), &fake.err);
+	CHECK_TEXT(fake.given_up, "/bucket/lake/a%20b?uploadId=1 /bucket/lake/c?uploadId=3 ");
+	CHECK_OK(write_in_pieces(store, "y", bytes_of(body, 2 * PART_SIZE), &fake.err), &fake.err);
+	CHECK_TEXT(fake.given_up, "/bucket/lake/a%20b?uploadId=1 /bucket/lake/c?uploadId=3 ");
+	free(body);
+	end(&fake, store);
+}
+
+static enum fault end_upload(struct fake *fake, const struct served_request *request)
+{
+	if (strstr(request->target, "partNumber=2") != NULL)
+		forget_parts(fake);
+	return FAULT_NONE;
+}
+
+TEST(an_upload_that_somebody_else_ends_is_lost_and_leaves_nothing)
+{
+	struct fake fake;
+	struct store *store = begin(&fake);
+	uint8_t *body = long_body(3 * PART_SIZE);
+	fake.fault = end_upload;
+	CHECK(!write_in_pieces(store, "x", bytes_of(body, 3 * PART_SIZE), &fake.err));
+	CHECK(fake.err.kind == ERROR_LOST || fake.err.kind == ERROR_BUSY);
 	CHECK_EQUAL(fake.count, 0);
 	free(body);
 	end(&fake, store);

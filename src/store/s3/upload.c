@@ -130,6 +130,8 @@ static bool put_part(const struct part *part, char **etag, struct error *err)
 		.body = buffer_bytes(&part->body),
 	};
 	bool done = s3_call(upload->s3, &request, &answer, err);
+	if (!done && err->kind == ERROR_MISSING)
+		err->kind = ERROR_LOST; /* somebody has ended the upload: it may be begun again */
 	const char *said = done ? http_answer_header(&answer.http, "etag") : NULL;
 	if (said != NULL)
 		*etag = strdup(said);
