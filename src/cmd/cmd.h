@@ -3,7 +3,8 @@
  *
  *	walberg COMMAND [ARGUMENT...] [--lake DIR] [-c FILE] [--set KEY=VALUE]... [--json]
  *
- * Exit codes: 0 done; 1 it could not be done (the error says why); 2 the command line is wrong.
+ * Exit codes: 0 done; 1 it could not be done (the error says why), or the doctor has found
+ * something wrong; 2 the command line is wrong.
  */
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
@@ -62,6 +63,7 @@ bool cmd_status(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_snapshots(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_snapshot(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_log(const struct cmd_line *line, struct error *err) MUST_CHECK;
+bool cmd_doctor(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_maintain(const struct cmd_line *line, struct error *err) MUST_CHECK;
 bool cmd_drop(const struct cmd_line *line, struct error *err) MUST_CHECK;
 

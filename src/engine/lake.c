@@ -243,12 +243,10 @@ bool lake_check_source_is_given(const struct configuration *configuration, struc
 			       "drop also take it as their argument).");
 }
 
-bool lake_open_source(struct world *world, const struct configuration *configuration,
-	const struct lake *lake, struct source **out, struct error *err)
+struct postgres_options lake_source_options(
+	const struct configuration *configuration, const struct lake *lake)
 {
-	if (!lake_check_source_is_given(configuration, err))
-		return false;
-	const struct postgres_options options = {
+	return (struct postgres_options){
 		.url = configuration->source_url,
 		.user = configuration->source_user,
 		.password = configuration->source_password,
@@ -259,5 +257,13 @@ bool lake_open_source(struct world *world, const struct configuration *configura
 		.table_count = configuration->source_tables.count,
 		.connect_timeout = configuration->source_connect_timeout,
 	};
+}
+
+bool lake_open_source(struct world *world, const struct configuration *configuration,
+	const struct lake *lake, struct source **out, struct error *err)
+{
+	if (!lake_check_source_is_given(configuration, err))
+		return false;
+	const struct postgres_options options = lake_source_options(configuration, lake);
 	return source_postgres_open(world, &options, out, err);
 }

@@ -44,6 +44,9 @@ struct publisher_options lake_publisher_options(struct world *world,
 bool lake_check_source_is_given(
 	const struct configuration *configuration, struct error *err) MUST_CHECK;
 
+struct postgres_options lake_source_options(
+	const struct configuration *configuration, const struct lake *lake);
+
 /* The source that this lake belongs to. */
 bool lake_open_source(struct world *world, const struct configuration *configuration,
 	const struct lake *lake, struct source **out, struct error *err) MUST_CHECK;

@@ -6,7 +6,7 @@
 enum {
 	TRIES_MAX = 5, /* of reading what the tables name, while versions expire */
 	REMOVED_AT_ONCE = 1000,
-	PROBE_NAME_SIZE = sizeof "probe-" - 1 + UUID_TEXT_SIZE - 1, /* of store_probe() */
+	PROBE_NAME_SIZE = sizeof "probe-" - 1 + UUID_TEXT_SIZE - 1, /* of start and doctor */
 };
 
 /* --- what is named --- */
@@ -82,7 +82,7 @@ static bool is_of_table(const char *path)
 	for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++)
 		if (ends_with(path, ENDINGS[i]))
 			return true;
-	return strncmp(path, "probe-", 6) == 0 && strlen(path) == PROBE_NAME_SIZE;
+	return strncmp(path, "probe-", 6) == 0 && strcspn(path, "/") == PROBE_NAME_SIZE;
 }
 
 /* Sorts the objects by what they are; the orphans move to the front. */

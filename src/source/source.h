@@ -178,4 +178,34 @@ struct postgres_options {
 bool source_postgres_open(struct world *world, const struct postgres_options *options,
 	struct source **out, struct error *err) MUST_CHECK;
 
+struct postgres_facts { /* what a server offers, enough or not; texts are in the arena */
+	int version;
+	const char *version_text;
+	const char *role;
+	const char *database;
+	bool is_standby;
+	bool may_replicate;
+	bool may_create; /* publications, in the database */
+	const char *wal_level;
+	int64_t slots_max, slots_used;
+	int64_t senders_max, senders_used;
+	int64_t slot_keep_bytes; /* max_slot_wal_keep_size; -1: without a limit */
+	int64_t idle_timeout;    /* idle_replication_slot_timeout; 0: none */
+	bool has_tls;
+	bool is_local; /* the connection does not leave this machine */
+
+	bool has_slot;           /* the one that the options name */
+	const char *slot_status; /* pg_replication_slots.wal_status; "" */
+	int64_t slot_held_bytes;
+	bool has_slot_room;
+	int64_t slot_room_bytes; /* of WAL until it is invalidated */
+
+	size_t large_count;
+	const char **large; /* tables, quoted: an update need not send all of their values */
+};
+
+/* Changes nothing, and needs no more than to connect. */
+bool source_postgres_examine(const struct postgres_options *options, struct arena *arena,
+	struct postgres_facts *out, struct error *err) MUST_CHECK;
+
 #endif

@@ -143,7 +143,7 @@ def test_what_cannot_be_done_is_one_error_and_makes_nothing(tmp_path, arguments,
 
 def test_help_lists_every_command_and_setting(tmp_path):
     text = Desk(None, tmp_path).ok("--help")
-    for word in ["run", "sql", "status", "snapshots", "snapshot", "log", "maintain", "init", "drop",
+    for word in ["run", "sql", "status", "snapshots", "snapshot", "log", "doctor", "maintain", "init", "drop",
                  "source.url", "lake.commit_interval", "query.threads"]:
         assert f"  {word}" in text
     assert "CONNECTION" in Desk(None, tmp_path).ok("drop", "--help")
