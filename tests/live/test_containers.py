@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
@@ -146,6 +145,18 @@ def test_no_file_names_the_host_of_a_registry():
         assert not found, f"{path}: {found}"
 
 
+@pytest.mark.parametrize("stack", ["stack", "containers"])
+def test_an_unknown_version_of_flink_in_the_variables_is_an_error_of_the_stack(stack, tmp_path):
+    for name in ["deploy", "tools"]:
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".env").write_text("FLINK_VERSION=9.9.9\n")
+    done = subprocess.run([tmp_path / "deploy" / stack, "up"], check=False, text=True,
+                          env=clean_environment(), capture_output=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.splitlines() == [
+        'error: FLINK_VERSION "9.9.9" is not a version that the stack knows',
+        " hint: Set FLINK_VERSION=1.20.3 in .env; deploy/versions lists what belongs together."]
+
+
 # ---- the Dockerfile ----------------------------------------------------------------------------
 
 def test_hadolint_finds_nothing():
@@ -172,15 +183,16 @@ def test_the_image_has_every_library_that_walberg_asks_for():
 
 # ---- the commands ------------------------------------------------------------------------------
 
+def write_docker(folder, *lines):
+    program = folder / "docker"
+    program.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    program.chmod(0o755)
+
+
 @pytest.fixture
 def docker(tmp_path):
     """A container engine that notes what it is asked for."""
-    program = tmp_path / "docker"
-    program.write_text(textwrap.dedent(f"""\
-        #!/bin/sh
-        echo "$*" >>{tmp_path}/asked
-        """))
-    program.chmod(0o755)
+    write_docker(tmp_path, f'echo "$*" >>{tmp_path}/asked')
 
     def call(*command):
         (tmp_path / "asked").write_text("")
@@ -193,6 +205,12 @@ def docker(tmp_path):
 
 def test_an_engine_that_answers_makes_containers_the_default_form(docker):
     assert docker("make", "ps")[1] == ["info", "compose ps"]
+
+
+def test_without_an_engine_the_default_form_is_native(tmp_path):
+    write_docker(tmp_path, "exit 1")
+    text = output("make", "-n", "ps", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert text.strip() == "deploy/stack ps"
 
 
 def test_each_target_becomes_a_command_of_docker_compose(docker, tmp_path):
