@@ -4,7 +4,8 @@
 
 struct lake catalog_fixture_lake(uint64_t commit_number)
 {
-	static const char *const COMMIT_IDS[] = { "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7" };
+	static const char *const COMMIT_IDS[] = { "c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7",
+		"c8" };
 	return (struct lake){
 		.id = "k3x9",
 		.slot_name = "walberg_k3x9",

@@ -42,6 +42,36 @@ TEST(a_server_that_does_not_answer_is_lost_with_a_hint)
 	CHECK(strstr(err.hint, "PostgreSQL runs") != NULL);
 }
 
+static void check_place(const char *url, const char *database, const char *expected)
+{
+	struct arena arena = { 0 };
+	const struct postgres_target target = { .url = url, .database = database };
+	CHECK_TEXT(postgres_place(&target, &arena), expected);
+	arena_deinit(&arena);
+}
+
+TEST(a_place_is_told_without_user_and_password)
+{
+	check_place("postgresql://me:secret@host:5433/shop?sslmode=require", NULL,
+		"postgresql://host:5433/shop");
+	check_place("postgresql://me:secret@host/shop", "other", "postgresql://host/other");
+	check_place(
+		"host=host user=me password=secret dbname=shop", NULL, "postgresql://host/shop");
+	check_place("postgresql:///shop", NULL, "postgresql:///shop");
+	check_place("secret", NULL, "postgresql:///");
+}
+
+TEST(parts_of_a_connection_string_are_found)
+{
+	struct arena arena = { 0 };
+	const char *url = "postgresql://me:p%40ss@host/shop";
+	CHECK_TEXT(postgres_url_part(url, "user", &arena), "me");
+	CHECK_TEXT(postgres_url_part(url, "password", &arena), "p@ss");
+	CHECK(postgres_url_part(url, "port", &arena) == NULL);
+	CHECK(postgres_url_part("ill formed", "user", &arena) == NULL);
+	arena_deinit(&arena);
+}
+
 TEST(names_and_texts_are_quoted_for_sql)
 {
 	struct arena arena = { 0 };
