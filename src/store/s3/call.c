@@ -53,6 +53,8 @@ static const struct meaning MEANINGS[] = {
 	{ "OperationAborted", ERROR_BUSY, HINT_NONE },
 	{ "RequestTimeout", ERROR_BUSY, HINT_NONE },
 	{ "SlowDown", ERROR_BUSY, HINT_NONE },
+	{ "InternalError", ERROR_BUSY, HINT_NONE }, /* may stand in a 200, as the next one */
+	{ "ServiceUnavailable", ERROR_BUSY, HINT_NONE },
 	{ "NoSuchBucket", ERROR_SETUP, HINT_BUCKET },
 	{ "InvalidBucketName", ERROR_SETUP, HINT_BUCKET },
 	{ "AccessDenied", ERROR_SETUP, HINT_RIGHTS },
@@ -87,7 +89,7 @@ static struct meaning meaning_of(unsigned status, const char *code)
 		return (struct meaning){ code, ERROR_UNSUPPORTED, HINT_SERVER };
 	if (status >= STATUS_SERVER || status == STATUS_TOO_MANY)
 		return (struct meaning){ code, ERROR_BUSY, HINT_NONE };
-	if (status <= STATUS_REDIRECT_MAX)
+	if (status > STATUS_OK_MAX && status <= STATUS_REDIRECT_MAX)
 		return (struct meaning){ code, ERROR_SETUP, HINT_REGION };
 	return (struct meaning){ code, ERROR_SETUP, HINT_NONE };
 }

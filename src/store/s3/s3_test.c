@@ -37,6 +37,7 @@ struct fake {
 	size_t count;
 	unsigned uploads; /* begun and not over */
 	const char *old_uploads;
+	bool ends_badly;    /* the end of an upload: 200 with an error */
 	char given_up[200]; /* targets */
 	char upload_write[80];
 	enum fault (*fault)(struct fake *fake, const struct served_request *request);
@@ -90,8 +91,7 @@ static void put_object(struct fake *fake, const struct served_request *request, 
 {
 	const char *condition = served_header(request, "if-none-match", &fake->arena);
 	const bool is_part = strstr(request->target, "partNumber=") != NULL;
-	if (!is_part && find(fake, request->target) != NULL) {
-		CHECK_TEXT(condition, "*");
+	if (!is_part && condition != NULL && find(fake, request->target) != NULL) {
 		answer_error(out, 412, "PreconditionFailed");
 		return;
 	}
@@ -147,12 +147,16 @@ static void post_upload(struct fake *fake, const struct served_request *request,
 		return;
 	}
 	CHECK_TEXT(query, "?uploadId=7");
-	if (fake->uploads == 0 || find(fake, name) != NULL) {
+	if (fake->ends_badly) {
+		answer_error(out, 200, "InternalError");
+		return;
+	}
+	const char *condition = served_header(request, "if-none-match", &fake->arena);
+	if (fake->uploads == 0 || (condition != NULL && find(fake, name) != NULL)) {
 		answer_error(out, fake->uploads == 0 ? 404 : 412,
 			fake->uploads == 0 ? "NoSuchUpload" : "PreconditionFailed");
 		return;
 	}
-	CHECK_TEXT(served_header(request, "if-none-match", &fake->arena), "*");
 	struct buffer whole = { 0 };
 	const struct object *part;
 	for (unsigned number = 1;
@@ -161,7 +165,9 @@ static void post_upload(struct fake *fake, const struct served_request *request,
 		number++)
 		buffer_append_bytes(&whole, buffer_bytes(&part->body));
 	forget_parts(fake);
-	add(fake, name, fake->upload_write)->body = whole;
+	struct object *object = add(fake, name, fake->upload_write);
+	buffer_deinit(&object->body);
+	object->body = whole;
 	serve_answer(out, 200, "", BYTES_LITERAL("\n<CompleteMultipartUploadResult/>"));
 }
 
@@ -470,6 +476,21 @@ TEST(uploads_of_long_ago_are_given_up_and_no_others)
 	CHECK_TEXT(fake.given_up, "/bucket/lake/a%20b?uploadId=1 /bucket/lake/c?uploadId=3 ");
 	CHECK_OK(write_in_pieces(store, "y", bytes_of(body, 2 * PART_SIZE), &fake.err), &fake.err);
 	CHECK_TEXT(fake.given_up, "/bucket/lake/a%20b?uploadId=1 /bucket/lake/c?uploadId=3 ");
+	free(body);
+	end(&fake, store);
+}
+
+TEST(an_upload_whose_end_is_an_error_in_a_success_is_not_there)
+{
+	struct fake fake;
+	struct store *store = begin(&fake);
+	uint8_t *body = long_body(2 * PART_SIZE);
+	fake.ends_badly = true;
+	CHECK(!write_in_pieces(store, "x", bytes_of(body, 2 * PART_SIZE), &fake.err));
+	CHECK_EQUAL(fake.err.kind, ERROR_BUSY);
+	CHECK(strstr(fake.err.text, "InternalError") != NULL);
+	CHECK_EQUAL(fake.uploads, 0);
+	CHECK_EQUAL(fake.count, 0);
 	free(body);
 	end(&fake, store);
 }

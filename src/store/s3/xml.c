@@ -2,6 +2,7 @@
 
 #include "base/calendar.h"
 
+#include <assert.h>
 #include <expat.h>
 #include <stdlib.h>
 
@@ -406,6 +407,8 @@ void xml_append_completion(struct buffer *out, const char *const *etags, size_t 
 {
 	buffer_append_cstring(out, "<CompleteMultipartUpload>");
 	for (size_t i = 0; i < count; i++) {
+		assert(etags[i] !=
+			NULL); /* I1: a part that is not there is no part of the object */
 		buffer_append_format(out, "<Part><PartNumber>%zu</PartNumber><ETag>", i + 1);
 		append_text(out, etags[i]);
 		buffer_append_cstring(out, "</ETag></Part>");
