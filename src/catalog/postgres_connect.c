@@ -28,7 +28,8 @@ static const struct {
 		"default_transaction_read_only is on there." },
 	{ "42501", ERROR_SETUP,
 		"Give the catalog's user (lake.catalog_user) the right to make and change tables "
-		"in the catalog's database: best, make it the database's owner." },
+		"in the catalog's database: make it the database's owner, or GRANT CREATE ON "
+		"SCHEMA public." },
 	{ "42P01", ERROR_CORRUPT, "Check that lake.catalog names walberg's own database." },
 	{ "42703", ERROR_CORRUPT, "Check that lake.catalog names walberg's own database." },
 	{ "3F000", ERROR_SETUP,
