@@ -247,14 +247,31 @@ static void look_at_large(struct doctor *doctor)
 			"does not send: that pauses the table");
 }
 
-/* Whether the lake may go on with this server, as its start would ask. */
+/* Where the log of a lake without a process ends; 0 when it has none that can be read. */
+static lsn_t end_of_log(const struct doctor *doctor)
+{
+	struct log *log;
+	struct error ignored;
+	if (!log_segment_follow(world_posix(), doctor->configuration->log_directory,
+		    doctor->view.lake.id, &log_codec_pgoutput, &log, &ignored))
+		return 0;
+	while (log_wait(log, log_end(log), 0))
+		;
+	const lsn_t end = log_end_lsn(log);
+	log_close(log);
+	return end;
+}
+
+/* Whether the lake may go on with this server, as its start would ask.  A process has asked, and
+ * its log grows while it is looked at. */
 static void look_at_identity(struct doctor *doctor, const struct source_state *state)
 {
 	struct error err;
 	const struct lake *lake = &doctor->view.lake;
 	if (!doctor->has_lake || lake->phase != LAKE_LIVE)
 		return;
-	if (!check_source(lake, state, &err) || !check_log(lake, state, lake->position, &err))
+	if (!check_source(lake, state, &err) ||
+		(!doctor->is_running && !check_log(lake, state, end_of_log(doctor), &err)))
 		doctor_say_error(doctor, VERDICT_WRONG, "identity", &err);
 	else
 		doctor_say(doctor, VERDICT_OK, "identity", NULL,

@@ -9,7 +9,7 @@ import pytest
 
 from support import minio
 from support.postgres import Postgres
-from support.walberg import PROGRAM
+from support.walberg import PROGRAM, lsn_number
 
 SOURCE = """
 CREATE TABLE customers (id int PRIMARY KEY, name text);
@@ -81,6 +81,28 @@ def test_of_a_running_lake_everything_is_ok(database, walberg):
     text = lake.command("doctor", lake.url)
     assert "source   ok       wal_level: it is \"logical\"\n" in text
     assert text.splitlines()[-1].endswith("0 wrong")
+
+
+def test_a_slot_may_be_ahead_of_the_lake_but_not_of_its_log(database, walberg):
+    lake = walberg()
+    lake.start()
+    lake.wait_live()
+
+    def is_ahead():
+        database.sql("SELECT pg_logical_emit_message(false, 'walberg', 'nothing of interest')")
+        return lsn_number(database.value(
+            "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database ="
+            " current_database()")) > lake.position()
+
+    lake.wait_until(is_ahead, "the slot is not ahead of the lake")
+    assert examine(lake)[1]["source", "identity"][0] == "ok"
+    lake.kill()
+    assert examine(lake)[1]["source", "identity"][0] == "ok"
+    database.sql("UPDATE public.marker SET n = n + 1")  # this is lost to it
+    database.sql("SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn())"
+                 " FROM pg_replication_slots WHERE database = current_database()")
+    verdict, text, mend = examine(lake)[1]["source", "identity"]
+    assert verdict == "wrong" and "changes are missing" in text and "snapshot --all" in mend
 
 
 def test_a_server_that_is_not_set_up_is_told_all_at_once(walberg):
