@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from support import minio
 from support.compare import assert_equal
-from support.place import acting_as
+from support.place import InPostgres, acting_as
 
 DAY = 24 * 3600
 
@@ -199,3 +200,29 @@ def test_what_is_found_is_shown_to_people(lake):
     assert "1 file of 4 bytes belongs to no version: nothing was removed (--dry-run)" in text
     assert "1 file of 4 bytes belongs to no version: removed" in lake.command(
         "maintain", "--orphans")
+
+
+@pytest.mark.skipif(not minio.is_installed(), reason="MinIO is not installed")
+def test_in_a_bucket_with_its_catalog_in_a_database(database, walberg):
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
+    with minio.Minio(buckets=["warehouse"]) as server:
+        lake = walberg(server.settings("s3://warehouse/shop"))
+        lake.place = InPostgres(lake.directory, database.server.url_of("orphans_catalog"))
+        lake.settings.update(lake.place.settings)
+        lake.start()
+        lake.wait_live()
+        for i in range(5):
+            database.sql(f"INSERT INTO t VALUES ({i}, 'x')")
+            database.catch_up(lake)
+        beside = maintain(lake, "--older-than", "1h")
+        assert (beside["orphans"], beside["younger"]) == (0, 0) and beside["named"] > 10
+        lake.stop()
+        before = set(server.objects("warehouse"))
+        orphans = {"public/t/data/left.parquet", "public/none/metadata/é &+%=1.avro"}
+        for name in orphans:
+            server.put("warehouse", f"shop/{name}", b"PAR1")
+        server.put("warehouse", "other/data/not ours.parquet", b"PAR1")
+        assert maintain(lake)["younger"] == 2
+        assert paths(maintain(lake, "--older-than", "0", "--dry-run")) == orphans
+        assert maintain(lake, "--older-than", "0")["removed"] == 2
+        assert set(server.objects("warehouse")) == before | {"other/data/not ours.parquet"}
