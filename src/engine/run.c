@@ -475,9 +475,11 @@ static enum outcome supervise(struct run *run, struct error *err)
 	}
 }
 
+/* Asked while others are waited for, which may take long: the process lives. */
 static bool is_stopped(void *context)
 {
 	const struct run *run = context;
+	process_beat(run->process);
 	return *run->stop;
 }
 
