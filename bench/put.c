@@ -1,10 +1,10 @@
 /*
  * put.c: one file into a bucket, as walberg puts its data files, for bench.py.
  *
- *	bench_put FILE s3://BUCKET/PREFIX ENDPOINT     keys: AWS_ACCESS_KEY_ID,
- *AWS_SECRET_ACCESS_KEY
+ *	bench_put FILE s3://BUCKET/PREFIX ENDPOINT
  *
- * Prints the seconds from the first byte that is read until the object is there.
+ * AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are the keys; AWS_CA_BUNDLE, for TLS.  Prints the
+ * seconds from the first byte that is read until the object is there.
  */
 #include "store/s3/s3.h"
 
@@ -60,6 +60,7 @@ int main(int count, char **arguments)
 		.region = "us-east-1",
 		.access_key = getenv("AWS_ACCESS_KEY_ID"),
 		.secret_key = getenv("AWS_SECRET_ACCESS_KEY"),
+		.ca_file = getenv("AWS_CA_BUNDLE"),
 	};
 	bool done = store_s3_open(world, &options, &store, &err);
 	const micros_t began_at = world_monotonic(world);

@@ -89,8 +89,14 @@ def test_the_certificate_of_a_server_is_checked(walberg, database, bucket_with_t
     assert_refused(lake, "s3.endpoint", "with its http:// or https://")
     lake.settings["s3.endpoint"] = bucket_with_tls.url
     lake.settings["s3.ca_file"] = ca_file
+    database.sql("INSERT INTO t SELECT i, md5(i::text) || md5(i::text || 'x')"
+                 " FROM generate_series(1001, 400000) i")
     assert_works(lake, database)
-    assert bucket_with_tls.objects("warehouse", "tls/public/t/")
+    sizes = bucket_with_tls.objects("warehouse", "tls/public/t/data/").values()
+    assert max(sizes) > 8 << 20  # which went in parts
+    count = lake.sql("SELECT count(*) AS n, max(a) AS a FROM t")[0]
+    assert count["n"] == 399100 and count["a"] == database.value(
+        'SELECT max(a COLLATE "C") FROM t')
 
 
 def test_plain_http_is_not_mistaken_for_tls(lake, bucket):

@@ -429,6 +429,7 @@ static bool set_endpoint(struct s3_store *s3, const char *endpoint, struct error
 		host[strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				  "0123456789.-:[]")] != '\0')
 		return fail_endpoint(endpoint, err);
+	s3->is_tls = strcmp(text, "https") == 0;
 	const char *plain = without_usual_port(text, host, &s3->arena);
 	s3->host = s3->is_path_style ? plain : arena_format(&s3->arena, "%s.%s", s3->bucket, plain);
 	s3->origin = arena_format(&s3->arena, "%s://%s%s%s", text,

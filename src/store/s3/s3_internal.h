@@ -47,6 +47,7 @@ struct s3_store {
 	struct sign_credentials credentials;
 	const char *session_token; /* or NULL */
 	bool is_path_style;
+	bool is_tls;
 	micros_t retry_time;
 	size_t part_size_bytes;
 	_Atomic int64_t clock_offset; /* of the server's clock from the world's */
@@ -64,7 +65,7 @@ struct s3_request {
 	struct http_header headers[4]; /* beside those that every request has */
 	size_t header_count;
 	struct bytes body;
-	const char *body_hash;  /* SHA-256; NULL: it is computed */
+	const char *body_hash;  /* SHA-256, or SIGN_UNSIGNED; NULL: it is computed */
 	size_t answer_size_max; /* of a success; at least S3_ERROR_SIZE_MAX are taken */
 };
 

@@ -14,6 +14,8 @@ enum {
 	SIGN_TIME_SIZE = 17, /* "20130524T000000Z" */
 };
 
+#define SIGN_UNSIGNED "UNSIGNED-PAYLOAD"
+
 struct sign_parameter { /* of a query, not encoded */
 	const char *name;
 	const char *value; /* "" as in "?uploads" */
@@ -31,7 +33,7 @@ struct sign_request {
 	size_t parameter_count;
 	const struct http_header *headers; /* all are signed; host and x-amz-date are among them */
 	size_t header_count;
-	const char *payload_hash; /* of the body, or "UNSIGNED-PAYLOAD" */
+	const char *payload_hash; /* of the body, or SIGN_UNSIGNED */
 	const char *time;         /* that of x-amz-date */
 	const char *region;
 	const char *service;
