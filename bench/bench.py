@@ -32,6 +32,7 @@ FRESH_SECONDS = int(os.environ.get("FRESH_SECONDS", "120"))
 BASE_ROWS = 2000000  # that mixed10 changes
 FRESH_TRANSACTIONS = 1000  # a second
 PUT_BYTES = 256 << 20
+WARM_TURNS = 7  # a run
 KEPT = ROOT / "build/bench"
 
 SETTINGS = {
@@ -304,13 +305,56 @@ def put():
     return others, own
 
 
+WARM_QUERIES = {
+    "count": "SELECT count(*) FROM orders",
+    "sum": "SELECT sum(total), max(created) FROM orders",
+    "group": "SELECT status, count(*), avg(score) FROM orders GROUP BY status",
+    "filter": "SELECT count(*) FROM orders WHERE note LIKE '%ab%' AND paid",
+    "point": "SELECT * FROM orders WHERE id = 77777",
+}
+
+
+def query_seconds(session, statement):
+    began = time.monotonic()
+    session.sql(statement)
+    return time.monotonic() - began
+
+
+def warm(server, folder, minio):
+    """(of each query, the seconds of a local lake and of one in MinIO, in standing sessions, by
+    turns)"""
+    load(server, rows_of(BASE_ROWS))
+    settings = minio.settings("s3://warehouse/lake")
+    lakes = [Lake(folder / "local", server.url), Lake(folder / "lake", server.url, settings)]
+    with lakes[0], lakes[1]:
+        for lake in lakes:
+            lake.start()
+            lake.wait_live(DRAIN_SECONDS_MAX)
+        server.sql("DELETE FROM orders WHERE id % 100 = 0")
+        target = insert_position(server)
+        for lake in lakes:
+            lake.wait_for(target, DRAIN_SECONDS_MAX)
+            lake.stop()
+    seconds = {name: ([], []) for name in WARM_QUERIES}
+    with lakes[0].session() as near, lakes[1].session() as far:
+        for turn in range(1 + WARM_TURNS * RUNS):  # the first one fetches
+            for name, statement in WARM_QUERIES.items():
+                for session, times in zip((near, far), seconds[name]):
+                    took = query_seconds(session, statement)
+                    if turn > 0:
+                        times.append(took)
+    for lake in lakes:
+        lake.command("drop", server.url)
+    return seconds
+
+
 # ---- results -------------------------------------------------------------------------------
 
 DRAINS = {"snapshot": snapshot, "drain-insert": drain_insert, "drain-big": drain_big,
           "drain-mixed": drain_mixed}
 # of the finished program, and of the first version
 GOALS = {"snapshot": (0.6, 0.4), "drain-insert": (0.95, 0.6), "drain-big": (0.95, 0.6),
-         "drain-mixed": (0.9, 0.6), "write": (3.0, 2.0), "put": (0.8, 0.8)}
+         "drain-mixed": (0.9, 0.6), "write": (3.0, 2.0), "put": (0.8, 0.8), "warm": (0.9, 0.9)}
 FRESH_GOALS = (0.4, 0.6)
 FRESH_GOAL_P99 = 1.0
 MEMORY_GOALS = {"snapshot": (256, 512), "drain-insert": (512, 512), "drain-big": (256, 512),
@@ -407,13 +451,33 @@ def measure_put():
                          "verdict": verdict(statistics.median(ratios), GOALS["put"], at_least)}]}
 
 
+def measure_warm():
+    with tempfile.TemporaryDirectory(prefix="walberg-bench-") as folder, \
+            Minio(buckets=["warehouse"]) as minio, Postgres(SETTINGS) as server:
+        server.psql(file=HERE / "schema.sql")
+        seconds = warm(server, pathlib.Path(folder), minio)
+    medians = {name: [statistics.median(times) for times in pair]
+               for name, pair in seconds.items()}
+    totals = [sum(pair[side] for pair in medians.values()) for side in (0, 1)]
+    ratios = {"all": totals[0] / totals[1],
+              **{name: near / far for name, (near, far) in medians.items()}}
+    return {"rows": rows_of(BASE_ROWS),
+            "walberg": f"{totals[1] * 1000:.1f} ms", "reference": f"{totals[0] * 1000:.1f} ms",
+            "results": [{"what": f"speed of {name}, of the reference's",
+                         "ratio": f"{ratio:.2f}",
+                         "goal": f"≥ {GOALS['warm'][0]}" if name == "all" else "",
+                         "verdict": verdict(ratio, GOALS["warm"], at_least) if name == "all"
+                         else ""} for name, ratio in ratios.items()]}
+
+
 ENTRIES = {**{name: lambda name=name: measure_drain(name) for name in DRAINS},
-           "fresh": measure_fresh, "write": measure_write, "put": measure_put}
+           "fresh": measure_fresh, "write": measure_write, "put": measure_put,
+           "warm": measure_warm}
 REFERENCES = {
     "snapshot": "one binary COPY to /dev/null", "drain-insert": "pg_recvlogical to /dev/null",
     "drain-big": "pg_recvlogical to /dev/null", "drain-mixed": "pg_recvlogical to /dev/null",
     "fresh": "commit in the source to sight in a query", "write": "DuckDB append and COPY",
-    "put": "mc cp"}
+    "put": "mc cp", "warm": "the same queries of a local lake"}
 
 HEADINGS = ["entry", "rows", "walberg", "against", "reference", "what", "measured", "goal", ""]
 
