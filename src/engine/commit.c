@@ -247,6 +247,19 @@ static enum look look(struct commit *commit, struct error *err)
 	return LOOK_FAILED;
 }
 
+/* The lake's rows have no such table: it was dropped, or somebody else made one of its name. */
+static void fail_without_pointer(const struct change *change, struct error *err)
+{
+	const struct catalog_table *row = &change->table->row;
+	if (change->prepared.base_location[0] != '\0') {
+		error_set(err, ERROR_CONFLICT, "the table was dropped from the catalog");
+		return;
+	}
+	error_set(err, ERROR_CONFLICT, "the catalog has a table of that name, not of this lake");
+	error_hint(err, "Rename it there or drop it, and run \"walberg snapshot %s.%s\".",
+		row->namespace_name, row->name);
+}
+
 /* One change whose pointer in the catalog is another than it was built on. */
 static bool rebase(struct commit *commit, size_t index, bool *gave_up, struct error *err)
 {
@@ -265,7 +278,7 @@ static bool rebase(struct commit *commit, size_t index, bool *gave_up, struct er
 	}
 	struct table_prepared rebased = { 0 };
 	if (location[0] == '\0')
-		error_set(err, ERROR_CONFLICT, "the table was dropped from the catalog");
+		fail_without_pointer(change, err);
 	else if (table_rebase(table->open->table, location, &commit->arena, &rebased, err)) {
 		change->prepared = rebased;
 		change->row.metadata_location = rebased.metadata_location;

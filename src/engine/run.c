@@ -453,11 +453,13 @@ static enum outcome supervise(struct run *run, struct error *err)
 	int tries = 0;
 	while (true) {
 		const micros_t began_at = world_monotonic(run->world);
+		const uint64_t commit_number = publisher_lake(run->publisher)->commit_number;
 		enum outcome outcome = publish(run, err);
 		if (outcome != OUTCOME_REOPEN)
 			return outcome;
-		if (world_monotonic(run->world) - began_at > BACK_OFF_MAX)
-			tries = 0;
+		if (publisher_lake(run->publisher)->commit_number != commit_number ||
+			world_monotonic(run->world) - began_at > BACK_OFF_MAX)
+			tries = 0; /* it gets on */
 		do {
 			process_beat(run->process);
 			logline_write_error(LOGLINE_WARNING, err);
@@ -483,13 +485,14 @@ static bool is_stopped(void *context)
 	return *run->stop;
 }
 
-static bool open_source(struct run *run, struct source **out, struct error *err)
+static bool open_source(struct run *run, struct source **out, bool *has_lake, struct error *err)
 {
 	struct arena arena = { 0 };
 	struct catalog_view view;
-	bool done = lake_load_or_create(run->world, run->configuration, run->parts.catalog, &arena,
-			    &view, err) &&
-		    lake_open_source(run->world, run->configuration, &view.lake, out, err);
+	*has_lake = lake_load_or_create(
+		run->world, run->configuration, run->parts.catalog, &arena, &view, err);
+	const bool done =
+		*has_lake && lake_open_source(run->world, run->configuration, &view.lake, out, err);
 	arena_deinit(&arena);
 	if (done) {
 		(*out)->is_stopped = is_stopped;
@@ -543,9 +546,10 @@ static enum outcome run_once(struct run *run, struct error *err)
 	struct source *source = NULL;
 	enum outcome outcome;
 	process_say(run->process, "connecting to the source");
-	const bool is_connected = open_source(run, &source, err);
+	bool has_lake;
+	const bool is_connected = open_source(run, &source, &has_lake, err);
 	if (!is_connected) {
-		outcome = run->has_connected ? outcome_of(err) : OUTCOME_FAILED;
+		outcome = has_lake && !run->has_connected ? OUTCOME_FAILED : outcome_of(err);
 	} else if (!open_lake(run, source, err)) {
 		outcome = *run->stop ? OUTCOME_STOPPED : outcome_of(err);
 		source_close(source);
