@@ -17,6 +17,7 @@ enum {
 
 struct cached_scan { /* its text, and the node of its query as JSON */
 	char *sql;
+	size_t sql_size;
 	char *json;
 	uint64_t used_at;
 };

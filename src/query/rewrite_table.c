@@ -161,7 +161,7 @@ static struct cached_scan *find_cached(struct rewriter *rewriter, struct bytes s
 {
 	for (size_t i = 0; i < SCAN_CACHE_SIZE; i++) {
 		struct cached_scan *scan = &rewriter->scans[i];
-		if (scan->sql != NULL && bytes_equal(bytes_of_cstring(scan->sql), sql)) {
+		if (scan->sql != NULL && bytes_equal(bytes_of(scan->sql, scan->sql_size), sql)) {
 			scan->used_at = ++rewriter->clock;
 			return scan;
 		}
@@ -187,6 +187,7 @@ static void cache(struct rewriter *rewriter, struct bytes sql, struct bytes json
 	free(oldest->json);
 	*oldest = (struct cached_scan){
 		.sql = copy_text(sql),
+		.sql_size = sql.size,
 		.json = copy_text(json),
 		.used_at = ++rewriter->clock,
 	};
