@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import time
 import xml.etree.ElementTree
 
 import pytest
@@ -17,6 +18,7 @@ from support.walberg import wait_until
 
 SERVICES = ["postgres", "kafka", "minio", "jobmanager", "taskmanager", "sql-gateway", "walberg"]
 MEMORY_MB_MAX = 5 * 1024
+UP_SECONDS_MAX = 60
 LOOPBACK = ["0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"]
 TARGETS = ["build", "up", "down", "ps", "logs", "restart", "init-minio", "verify-cdc", "test-cdc",
            "monitor-kafka", "sample-data", "clean", "help"]
@@ -231,8 +233,10 @@ def test_without_a_stack_the_scripts_say_how_to_start_one():
 
 # ---- the end -----------------------------------------------------------------------------------
 
-def test_a_restart_keeps_the_data(deployment):
+def test_a_restart_takes_less_than_a_minute_and_keeps_the_data(deployment):
+    started = time.monotonic()
     deployment.make("restart")
+    assert time.monotonic() - started < UP_SECONDS_MAX
     deployment.make("verify-cdc")
     assert "3 customers" in deployment.make("sample-data")
 
