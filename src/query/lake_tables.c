@@ -369,6 +369,27 @@ static bool add_manifest(const struct lake_tables *lake, const struct manifest_f
 	return ok || error_context(err, "reading \"%s\"", from->manifest_path);
 }
 
+/*
+ * All at once, where each would be a request of its own.  One that is gone, or in another place, is
+ * left to be told of when it is read.
+ */
+static bool fetch_manifests(const struct lake_tables *lake, const struct manifest_file *manifests,
+	size_t count, struct arena *arena, struct error *err)
+{
+	struct cached_object *objects = arena_array(arena, struct cached_object, count);
+	struct byte_range *ranges = arena_array(arena, struct byte_range, count);
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t size = (uint64_t)manifests[i].manifest_length;
+		const char *path = store_path(lake->store, manifests[i].manifest_path);
+		if (path == NULL || size == 0 || size > MANIFEST_SIZE_MAX)
+			return true;
+		ranges[i] = (struct byte_range){ 0, size };
+		objects[i] = (struct cached_object){ path, size, 1, &ranges[i], NULL };
+	}
+	return cache_fetch(lake->cache, lake->store, objects, count, arena, err) ||
+	       err->kind == ERROR_MISSING;
+}
+
 static bool read_files(const struct lake_tables *lake, const struct snapshot *snapshot,
 	struct files *files, struct error *err)
 {
@@ -379,6 +400,8 @@ static bool read_files(const struct lake_tables *lake, const struct snapshot *sn
 		  manifest_list_decode(buffer_bytes(&bytes), &AVRO_LIMITS_DEFAULT, files->arena,
 			  &manifests, &count, err);
 	buffer_deinit(&bytes);
+	if (ok && lake->cache != NULL)
+		ok = fetch_manifests(lake, manifests, count, files->arena, err);
 	for (size_t i = 0; ok && i < count; i++)
 		ok = add_manifest(lake, &manifests[i], files, err);
 	return ok || error_context(err, "reading version %" PRId64, snapshot->snapshot_id);

@@ -417,18 +417,31 @@ bool cache_fetch(struct cache *cache, struct store *store, struct cached_object 
 
 /* ---- whole objects ---- */
 
+/* Kept whole by cache_get(), or fetched whole: then its bytes were durable first. */
+static bool is_whole(
+	const struct cache *cache, const struct index_object *entry, struct arena *arena)
+{
+	struct byte_ranges present;
+	struct error err;
+	if (entry->id == 0 || entry->has_checksum)
+		return entry->id != 0;
+	return index_ranges(cache->index, entry->id, arena, &present, &err) && present.count == 1 &&
+	       present.items[0].start == 0 && present.items[0].end == entry->size;
+}
+
 /* False also when the bytes are not those that were kept. */
 static bool read_kept(const struct cache *cache, const struct index_object *entry, size_t size_max,
 	struct arena *arena, struct buffer *out)
 {
 	struct error err;
 	const size_t before = out->size;
-	if (!entry->has_checksum || entry->size > size_max)
+	if (!is_whole(cache, entry, arena) || entry->size > size_max)
 		return false;
 	const bool ok = world_read_file(world_posix(), cache_file(cache, entry->file, arena),
 				(size_t)entry->size, out, &err) &&
 			out->size - before == entry->size &&
-			XXH3_64bits(out->data + before, out->size - before) == entry->checksum;
+			(!entry->has_checksum || XXH3_64bits(out->data + before,
+							 out->size - before) == entry->checksum);
 	if (!ok)
 		out->size = before;
 	return ok;

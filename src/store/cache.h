@@ -58,7 +58,7 @@ bool cache_fetch(struct cache *cache, struct store *store, struct cached_object 
 	size_t count, struct arena *arena, struct error *err) MUST_CHECK;
 void cache_unpin(struct cache *cache);
 
-/* As store_get(), of an object that is small and read whole. */
+/* As store_get(), of an object that is small and read whole, or was fetched whole. */
 bool cache_get(struct cache *cache, struct store *store, const char *path, size_t size_max,
 	struct buffer *out, struct error *err) MUST_CHECK;
 

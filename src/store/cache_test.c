@@ -469,6 +469,23 @@ TEST(small_objects_are_kept_whole_and_checked_when_they_are_read)
 	lab_close(&lab);
 }
 
+TEST(an_object_that_was_fetched_whole_is_got_without_a_request)
+{
+	struct lab lab;
+	lab_open(&lab, 10 << 20);
+	put(&lab, "m", OBJECT_SIZE);
+	fetch(&lab, "m", 0, OBJECT_SIZE - 1);
+	get(&lab, "m", OBJECT_SIZE); /* not whole: it is asked for */
+	CHECK(lab.calls > 1);
+	put(&lab, "n", OBJECT_SIZE);
+	fetch(&lab, "n", 0, OBJECT_SIZE);
+	lab.calls = 0;
+	get(&lab, "n", OBJECT_SIZE);
+	get(&lab, "m", OBJECT_SIZE);
+	CHECK_EQUAL(lab.calls, 0);
+	lab_close(&lab);
+}
+
 TEST(an_object_that_is_too_large_for_the_cache_is_read_all_the_same)
 {
 	struct lab lab;
