@@ -32,6 +32,11 @@ struct changes {
 	struct arena lake_arena;
 	struct map lake; /* by oid: struct relation, as the lake's catalog has it */
 	struct buffer line;
+
+	/* As text, of the commit whose changes are being shown. */
+	lsn_t commit_lsn;
+	char position[LSN_TEXT_SIZE];
+	char committed_at[SHOW_SIZE];
 };
 
 static void described_free(struct described *described)
@@ -339,14 +344,27 @@ struct change {
 	const struct pgoutput_tuple *row; /* NULL: none */
 };
 
-static void append_text(
-	struct buffer *line, const struct transaction_commit *commit, const struct change *change)
+/* Once for all changes of a commit. */
+static void format_commit(struct changes *changes, const struct transaction_commit *commit)
 {
-	char position[LSN_TEXT_SIZE], at[SHOW_SIZE];
+	if (changes->commit_lsn == commit->end_lsn)
+		return;
+	changes->commit_lsn = commit->end_lsn;
+	lsn_format(commit->end_lsn, changes->position);
+	if (changes->is_json)
+		show_time_json(commit->committed_at, changes->committed_at);
+	else
+		show_time(commit->committed_at, changes->committed_at);
+}
+
+static void append_text(
+	struct buffer *line, const struct changes *changes, const struct change *change)
+{
 	const struct described *described = change->described;
-	buffer_append_format(line, "%s %s %s.%s %s", lsn_format(commit->end_lsn, position),
-		show_time(commit->committed_at, at), described->namespace_name, described->name,
-		change->operation);
+	const char *const words[] = { changes->position, " ", changes->committed_at, " ",
+		described->namespace_name, ".", described->name, " ", change->operation };
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		buffer_append_cstring(line, words[i]);
 	const struct pgoutput_tuple *identity = change->old != NULL ? change->old : change->row;
 	if (identity != NULL && strcmp(change->operation, "insert") != 0) {
 		buffer_append_cstring(line, " (");
@@ -360,16 +378,14 @@ static void append_text(
 	append_text_unchanged(line, described, change->row);
 }
 
-static bool append_json(struct buffer *line, const struct transaction_commit *commit,
-	const struct change *change, struct error *err)
+static bool append_json(struct buffer *line, const struct changes *changes,
+	const struct transaction_commit *commit, const struct change *change, struct error *err)
 {
-	char position[LSN_TEXT_SIZE], at[SHOW_SIZE];
 	struct described *described = change->described;
 	struct json_writer writer = json_writer_of(line);
 	json_write_begin_object(&writer);
-	json_write_member_cstring(&writer, "position", lsn_format(commit->end_lsn, position));
-	json_write_member_cstring(
-		&writer, "committed_at", show_time_json(commit->committed_at, at));
+	json_write_member_cstring(&writer, "position", changes->position);
+	json_write_member_cstring(&writer, "committed_at", changes->committed_at);
 	json_write_member_uint(&writer, "xid", commit->xid);
 	json_write_member_cstring(&writer, "namespace", described->namespace_name);
 	json_write_member_cstring(&writer, "table", described->name);
@@ -390,10 +406,11 @@ static bool append_json(struct buffer *line, const struct transaction_commit *co
 static bool print(struct changes *changes, const struct transaction_commit *commit,
 	const struct change *change, struct error *err)
 {
+	format_commit(changes, commit);
 	buffer_reset(&changes->line);
 	if (!changes->is_json)
-		append_text(&changes->line, commit, change);
-	else if (!append_json(&changes->line, commit, change, err))
+		append_text(&changes->line, changes, change);
+	else if (!append_json(&changes->line, changes, commit, change, err))
 		return false;
 	buffer_append_u8(&changes->line, '\n');
 	if (fwrite(changes->line.data, 1, changes->line.size, changes->out) != changes->line.size)

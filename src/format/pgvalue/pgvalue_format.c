@@ -104,6 +104,19 @@ static void format_uuid(struct buffer *out, const uint8_t *uuid)
 	}
 }
 
+static void format_long(struct buffer *out, int64_t value)
+{
+	char text[24];
+	char *at = text + sizeof text;
+	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+	do
+		*--at = (char)('0' + rest % 10);
+	while ((rest /= 10) != 0);
+	if (value < 0)
+		*--at = '-';
+	buffer_append(out, at, (size_t)(text + sizeof text - at));
+}
+
 static void format_fixed(struct buffer *out, const struct column *column, size_t row)
 {
 	const void *value = column_fixed(column, row);
@@ -112,10 +125,10 @@ static void format_fixed(struct buffer *out, const struct column *column, size_t
 		buffer_append_u8(out, *(const uint8_t *)value ? 't' : 'f');
 		break;
 	case VALUE_INT:
-		buffer_append_format(out, "%d", *(const int32_t *)value);
+		format_long(out, *(const int32_t *)value);
 		break;
 	case VALUE_LONG:
-		buffer_append_format(out, "%lld", (long long)*(const int64_t *)value);
+		format_long(out, *(const int64_t *)value);
 		break;
 	case VALUE_FLOAT:
 		format_float(out, (double)*(const float *)value, true);
