@@ -17,6 +17,7 @@
 
 #include "base/arena.h"
 #include "event/lsn.h"
+#include "net/postgres.h"
 
 enum lake_phase {
 	LAKE_NEW = 0,  /* named, nothing made yet */
@@ -165,7 +166,8 @@ struct catalog_ops {
 
 	/*
 	 * Where several machines reach the catalog: the lake's lock among them, until close().
-	 * SETUP when somebody else holds it, who is named.  I2 holds without it.
+	 * SETUP when somebody else holds it, who is named; BUSY when this handle had it and its
+	 * connection was lost.  I2 holds without it.
 	 */
 	bool (*lock)(struct catalog *catalog, struct error *err);
 
@@ -211,18 +213,16 @@ bool catalog_sqlite_open(
 	const struct sqlite_options *options, struct catalog **out, struct error *err) MUST_CHECK;
 
 struct postgres_catalog_options {
-	const char *url;          /* libpq URI or key=value text, of a database of its own */
-	const char *user;         /* where the url names none; NULL */
-	const char *password;     /* likewise */
-	const char *catalog_name; /* the catalog_name column: "walberg" unless set */
-	bool is_read_only;        /* for queries and status: never makes or changes anything */
-	int64_t busy_timeout_ms;  /* how long a lock of another transaction is waited for */
-	micros_t connect_timeout;
+	struct postgres_target target; /* a database of its own; texts are copied */
+	const char *catalog_name;      /* the catalog_name column: "walberg" unless set */
+	bool is_read_only;             /* for queries and status: never makes or changes anything */
+	int64_t busy_timeout_ms;       /* how long a lock of another transaction is waited for */
 };
 /*
  * Makes the database and the tables when they are missing.  MISSING: a read-only open of a database
  * that is not there; SETUP: no privilege, wrong password, a standby or read-only; UNSUPPORTED: of
- * a later walberg.  A handle whose connection is lost makes another one by itself.
+ * a later walberg.  A handle whose connection is lost makes another one by itself.  A server that
+ * is silent for longer than target.answer_timeout is LOST, in a commit's end UNCERTAIN.
  */
 bool catalog_postgres_open(const struct postgres_catalog_options *options, struct catalog **out,
 	struct error *err) MUST_CHECK;

@@ -61,6 +61,15 @@ static void statement_name(enum statement which, char out[static NUMBER_TEXT_SIZ
 	snprintf(out, NUMBER_TEXT_SIZE, "walberg_%d", (int)which);
 }
 
+/* The result of what was sent first, and the NULL behind it. */
+static PGresult *take_result(struct postgres_catalog *catalog)
+{
+	PGresult *result = postgres_next_result(catalog->connection);
+	if (result != NULL && PQresultStatus(result) != PGRES_PIPELINE_SYNC)
+		PQclear(postgres_next_result(catalog->connection));
+	return result;
+}
+
 static bool prepare(struct postgres_catalog *catalog, enum statement which,
 	const struct bound *bound, struct error *err)
 {
@@ -72,13 +81,23 @@ static bool prepare(struct postgres_catalog *catalog, enum statement which,
 	char *text = arena_copy_cstring(&arena, sql_statement_text(&catalog->sql, which));
 	for (char *mark = text; (mark = strchr(mark, '?')) != NULL;)
 		*mark = '$';
-	PGresult *result =
-		PQprepare(connection_of(catalog), name, text, bound->count, bound->types);
+	const bool is_sent =
+		PQsendPrepare(connection_of(catalog), name, text, bound->count, bound->types) == 1;
+	PGresult *result = is_sent ? take_result(catalog) : NULL;
 	arena_deinit(&arena);
 	catalog->is_prepared[which] = PQresultStatus(result) == PGRES_COMMAND_OK;
 	const bool ok = catalog->is_prepared[which] || postgres_catalog_fail(catalog, result, err);
 	PQclear(result);
 	return ok;
+}
+
+static bool send_prepared(
+	struct postgres_catalog *catalog, enum statement which, const struct bound *bound)
+{
+	char name[NUMBER_TEXT_SIZE];
+	statement_name(which, name);
+	return PQsendQueryPrepared(connection_of(catalog), name, bound->count, bound->values, NULL,
+		       NULL, 0) == 1;
 }
 
 static void forget_rows(struct postgres_catalog *catalog)
@@ -92,14 +111,12 @@ static bool postgres_start(struct sql_catalog *sql, enum statement which,
 {
 	struct postgres_catalog *catalog = postgres_catalog_of(sql);
 	struct bound bound;
-	char name[NUMBER_TEXT_SIZE];
 	forget_rows(catalog);
 	bind(catalog, which, parameters, count, &bound);
 	if (!prepare(catalog, which, &bound, err))
 		return false;
-	statement_name(which, name);
-	catalog->result = PQexecPrepared(
-		connection_of(catalog), name, bound.count, bound.values, NULL, NULL, 0);
+	if (send_prepared(catalog, which, &bound))
+		catalog->result = take_result(catalog);
 	catalog->next_row = 0;
 	const ExecStatusType status = PQresultStatus(catalog->result);
 	return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK ||
@@ -132,10 +149,10 @@ static const char *postgres_column_text(struct sql_catalog *sql, int column, str
 	return arena_copy_cstring(arena, value(postgres_catalog_of(sql), column));
 }
 
-static bool postgres_execute(struct sql_catalog *sql, const char *text, struct error *err)
+static bool postgres_run_text(struct sql_catalog *sql, const char *text, struct error *err)
 {
 	struct postgres_catalog *catalog = postgres_catalog_of(sql);
-	PGresult *result = PQexec(connection_of(catalog), text);
+	PGresult *result = postgres_execute(catalog->connection, text);
 	const ExecStatusType status = PQresultStatus(result);
 	const bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ||
 			postgres_catalog_fail(catalog, result, err);
@@ -148,20 +165,8 @@ static bool postgres_execute(struct sql_catalog *sql, const char *text, struct e
 static bool send_step(struct postgres_catalog *catalog, const struct sql_step *step)
 {
 	struct bound bound;
-	char name[NUMBER_TEXT_SIZE];
 	bind(catalog, step->which, step->parameters, step->count, &bound);
-	statement_name(step->which, name);
-	return PQsendQueryPrepared(
-		       connection_of(catalog), name, bound.count, bound.values, NULL, NULL, 0) == 1;
-}
-
-/* The result of the step that was sent first, and the NULL behind it. */
-static PGresult *take_result(PGconn *connection)
-{
-	PGresult *result = PQgetResult(connection);
-	if (result != NULL && PQresultStatus(result) != PGRES_PIPELINE_SYNC)
-		PQclear(PQgetResult(connection));
-	return result;
+	return send_prepared(catalog, step->which, &bound);
 }
 
 /* A step that was refused makes void whatever comes behind it. */
@@ -171,7 +176,7 @@ static bool take_results(struct postgres_catalog *catalog, const struct sql_step
 	PGconn *connection = connection_of(catalog);
 	PGresult *failed = NULL;
 	for (size_t i = 0; i < count; i++) {
-		PGresult *result = take_result(connection);
+		PGresult *result = take_result(catalog);
 		const bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
 		if (ok && steps[i].is_conditional && *refused == SIZE_MAX &&
 			strcmp(PQcmdTuples(result), "1") != 0)
@@ -181,7 +186,7 @@ static bool take_results(struct postgres_catalog *catalog, const struct sql_step
 		else
 			PQclear(result);
 	}
-	PQclear(take_result(connection)); /* of the synchronisation */
+	PQclear(take_result(catalog)); /* of the synchronisation */
 	const bool is_whole = PQexitPipelineMode(connection) == 1;
 	if (failed == NULL && is_whole)
 		return true;
@@ -233,7 +238,7 @@ static bool postgres_run_steps(struct sql_catalog *sql, const struct sql_step *s
 static bool begin(struct sql_catalog *sql, const char *text, struct error *err)
 {
 	return postgres_catalog_connect(postgres_catalog_of(sql), err) &&
-	       postgres_execute(sql, text, err);
+	       postgres_run_text(sql, text, err);
 }
 
 static bool postgres_begin(struct sql_catalog *sql, struct error *err)
@@ -246,7 +251,7 @@ static bool postgres_begin_write(struct sql_catalog *sql, struct error *err)
 {
 	return begin(sql, "BEGIN ISOLATION LEVEL READ COMMITTED", err) &&
 	       (sql->has_tables ||
-		       postgres_execute(sql,
+		       postgres_run_text(sql,
 			       "SELECT pg_advisory_xact_lock(hashtext('walberg_format'))", err));
 }
 
@@ -257,7 +262,7 @@ static void postgres_rollback(struct sql_catalog *sql)
 	forget_rows(catalog);
 	if (catalog->connection != NULL &&
 		PQtransactionStatus(connection_of(catalog)) != PQTRANS_IDLE &&
-		!postgres_execute(sql, "ROLLBACK", &ignored))
+		!postgres_run_text(sql, "ROLLBACK", &ignored))
 		postgres_catalog_disconnect(catalog);
 }
 
@@ -273,7 +278,7 @@ static bool is_answer(const struct postgres_catalog *catalog, const PGresult *re
 static bool postgres_commit(struct sql_catalog *sql, struct error *err)
 {
 	struct postgres_catalog *catalog = postgres_catalog_of(sql);
-	PGresult *result = PQexec(connection_of(catalog), "COMMIT");
+	PGresult *result = postgres_execute(catalog->connection, "COMMIT");
 	bool ok = false;
 	if (PQresultStatus(result) == PGRES_COMMAND_OK) {
 		ok = strcmp(PQcmdStatus(result), "COMMIT") == 0 ||
@@ -311,17 +316,12 @@ static void postgres_catalog_close(struct sql_catalog *sql)
 	free(catalog);
 }
 
-static const char *copy_or_null(struct arena *arena, const char *text)
-{
-	return text != NULL ? arena_copy_cstring(arena, text) : NULL;
-}
-
 static bool open_database(struct postgres_catalog *catalog, bool may_make, struct error *err)
 {
 	if (postgres_catalog_connect(catalog, err))
 		return true;
-	struct error first = *err;
-	if (first.kind != ERROR_SETUP || strstr(first.text, "database \"") == NULL)
+	const struct error first = *err;
+	if (!postgres_catalog_may_miss_database(catalog, &first))
 		return false;
 	if (postgres_catalog_make_database(catalog, may_make, err))
 		return postgres_catalog_connect(catalog, err);
@@ -330,50 +330,44 @@ static bool open_database(struct postgres_catalog *catalog, bool may_make, struc
 	return false;
 }
 
+static const char *const TEXTS[STATEMENT_COUNT] = {
+	/* to_regclass() would not see a table that was made since the transaction began. */
+	[SQL_FIND_TABLES] = "SELECT 1 FROM pg_class WHERE relname = 'walberg_format' AND "
+			    "relkind = 'r' AND pg_table_is_visible(oid)",
+	[SQL_FIND_TYPE_COLUMN] =
+		"SELECT 1 FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE "
+		"relname = 'iceberg_tables' AND pg_table_is_visible(pg_class.oid) AND "
+		"attname = 'iceberg_type' AND NOT attisdropped",
+};
+
+static const struct sql_driver DRIVER = {
+	.scheme = "postgresql",
+	.texts = TEXTS,
+	.words = { "TEXT COLLATE \"C\"", "BIGINT",
+		"BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "" },
+	.begin = postgres_begin,
+	.begin_write = postgres_begin_write,
+	.commit = postgres_commit,
+	.rollback = postgres_rollback,
+	.start = postgres_start,
+	.next = postgres_next,
+	.number = postgres_number,
+	.text = postgres_column_text,
+	.run = postgres_run_steps,
+	.execute = postgres_run_text,
+	.lock = postgres_lock,
+	.close = postgres_catalog_close,
+};
+
 bool catalog_postgres_open(
 	const struct postgres_catalog_options *options, struct catalog **out, struct error *err)
 {
-	static const char *const TEXTS[STATEMENT_COUNT] = {
-		/* to_regclass() would not see a table that was made since the transaction began. */
-		[SQL_FIND_TABLES] = "SELECT 1 FROM pg_class WHERE relname = 'walberg_format' AND "
-				    "relkind = 'r' AND pg_table_is_visible(oid)",
-		[SQL_FIND_TYPE_COLUMN] =
-			"SELECT 1 FROM pg_attribute JOIN pg_class ON attrelid = pg_class.oid WHERE "
-			"relname = 'iceberg_tables' AND pg_table_is_visible(pg_class.oid) AND "
-			"attname = 'iceberg_type' AND NOT attisdropped",
-	};
-	static const struct sql_driver DRIVER = {
-		.texts = TEXTS,
-		.words = { "TEXT COLLATE \"C\"", "BIGINT",
-			"BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "" },
-		.begin = postgres_begin,
-		.begin_write = postgres_begin_write,
-		.commit = postgres_commit,
-		.rollback = postgres_rollback,
-		.start = postgres_start,
-		.next = postgres_next,
-		.number = postgres_number,
-		.text = postgres_column_text,
-		.run = postgres_run_steps,
-		.execute = postgres_execute,
-		.lock = postgres_lock,
-		.close = postgres_catalog_close,
-	};
-	static const struct catalog_ops OPS = SQL_CATALOG_OPS("postgresql");
 	*out = NULL;
 	struct postgres_catalog *catalog = memory_allocate(1, sizeof *catalog);
 	struct sql_catalog *sql = &catalog->sql;
-	struct arena *arena = &catalog->arena;
-	catalog->target = (struct postgres_target){
-		.url = arena_copy_cstring(arena, options->url),
-		.user = copy_or_null(arena, options->user),
-		.password = copy_or_null(arena, options->password),
-		.owner = "catalog",
-		.password_setting = "lake.catalog_password",
-		.connect_timeout = options->connect_timeout,
-	};
+	catalog->target = postgres_copy_target(&options->target, &catalog->arena);
 	catalog->busy_timeout_ms = options->busy_timeout_ms;
-	sql_catalog_init(sql, &OPS, &DRIVER, postgres_place(&catalog->target, arena),
+	sql_catalog_init(sql, &DRIVER, postgres_place(&catalog->target, &catalog->arena),
 		options->catalog_name, options->is_read_only);
 	if (!open_database(catalog, !options->is_read_only, err) ||
 		!postgres_catalog_check_writable(catalog, err) || !sql_prepare_schema(sql, err)) {

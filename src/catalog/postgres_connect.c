@@ -80,8 +80,8 @@ static bool refuse_lock(struct postgres_catalog *catalog, struct error *err)
 	}
 	if (rows.count == 0)
 		error_set(err, ERROR_BUSY, "the lock of the lake was not given");
-	else
-		error_set(err, ERROR_SETUP,
+	else /* who had it when the connection was lost may get it back: it is no wrong start */
+		error_set(err, catalog->had_lock ? ERROR_BUSY : ERROR_SETUP,
 			"the lake in the catalog \"%s\" is in use by \"%s\" (from %s, session %s "
 			"of the catalog's server)",
 			catalog->sql.place, postgres_text(&rows, 0, 1), postgres_text(&rows, 0, 2),
@@ -105,7 +105,7 @@ static bool take_lock(struct postgres_catalog *catalog, struct error *err)
 	bool ok = postgres_run(catalog->connection, sql, err);
 	sql = arena_format(&arena, "SELECT pg_advisory_lock(%lld)", (long long)lock_key(catalog));
 	if (ok) {
-		PGresult *result = PQexec(postgres_handle(catalog->connection), sql);
+		PGresult *result = postgres_execute(catalog->connection, sql);
 		const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
 		ok = PQresultStatus(result) == PGRES_TUPLES_OK;
 		if (!ok && state != NULL && strcmp(state, "55P03") == 0)
@@ -114,6 +114,7 @@ static bool take_lock(struct postgres_catalog *catalog, struct error *err)
 			postgres_failed(catalog->connection, result, err);
 		PQclear(result);
 	}
+	catalog->had_lock |= ok;
 	arena_deinit(&arena);
 	return ok;
 }
@@ -268,6 +269,17 @@ static bool open_server(
 			return true;
 	}
 	return false;
+}
+
+bool postgres_catalog_may_miss_database(
+	const struct postgres_catalog *catalog, const struct error *failure)
+{
+	struct arena arena = { 0 };
+	const char *name = postgres_url_part(catalog->target.url, "dbname", &arena);
+	const bool may = (failure->kind == ERROR_SETUP || failure->kind == ERROR_LOST) &&
+			 name != NULL && strstr(failure->text, name) != NULL;
+	arena_deinit(&arena);
+	return may;
 }
 
 bool postgres_catalog_make_database(

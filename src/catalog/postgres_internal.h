@@ -18,6 +18,7 @@ struct postgres_catalog {
 	struct postgres_target target;
 	int64_t busy_timeout_ms;
 	bool wants_lock; /* each new connection takes the lake's lock */
+	bool had_lock;   /* a connection of this handle had it */
 
 	struct postgres *connection; /* NULL: lost, the next transaction opens another */
 	struct postgres_backend backend;
@@ -46,6 +47,13 @@ void postgres_catalog_disconnect(struct postgres_catalog *catalog);
 /* Fills err from a failed result, in a catalog's words, and lets a broken connection go. */
 bool postgres_catalog_fail(
 	struct postgres_catalog *catalog, const struct pg_result *result, struct error *err);
+
+/*
+ * Whether it may be for want of the database that a connection failed: libpq has only words for
+ * it, in the server's language, which name the database.
+ */
+bool postgres_catalog_may_miss_database(
+	const struct postgres_catalog *catalog, const struct error *failure);
 
 /* Makes the database when the server has none of this name: MISSING when it may not. */
 bool postgres_catalog_make_database(

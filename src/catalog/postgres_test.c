@@ -81,10 +81,14 @@ static void end(struct fixture *f)
 static struct postgres_catalog_options options_of(const char *url)
 {
 	return (struct postgres_catalog_options){
-		.url = url,
+		.target = {
+			.url = url,
+			.owner = "catalog",
+			.connect_timeout = 5 * SECOND,
+			.answer_timeout = 30 * SECOND,
+		},
 		.catalog_name = "walberg",
 		.busy_timeout_ms = 200,
-		.connect_timeout = 5 * SECOND,
 	};
 }
 
@@ -416,6 +420,7 @@ enum cut {
 	CUT_BEFORE, /* the server never hears of it */
 	CUT_BEHIND, /* the server has answered, the client does not hear it */
 	CUT_HELD,   /* the server hears of it only when it is let go */
+	CUT_SILENT, /* likewise, and the client's connection stays open meanwhile */
 };
 
 struct proxy {
@@ -426,7 +431,8 @@ struct proxy {
 	atomic_bool stop;
 	atomic_int cut; /* enum cut: of the next COMMIT */
 	atomic_bool let_go;
-	int held; /* to the server; a COMMIT is to be sent there; -1: none */
+	atomic_bool translates; /* what the server says of a missing database */
+	int held;               /* to the server; a COMMIT is to be sent there; -1: none */
 	uint8_t held_bytes[PIECE];
 	size_t held_size;
 };
@@ -457,12 +463,12 @@ static bool pass_to_server(struct proxy *proxy, int client, int *server)
 		const enum cut cut = (enum cut)atomic_exchange(&proxy->cut, CUT_NOTHING);
 		if (cut == CUT_BEFORE)
 			return false;
-		if (cut == CUT_HELD) {
+		if (cut == CUT_HELD || cut == CUT_SILENT) {
 			memcpy(proxy->held_bytes, bytes, (size_t)got);
 			proxy->held_size = (size_t)got;
 			proxy->held = *server;
 			*server = -1;
-			return false;
+			return cut == CUT_SILENT;
 		}
 		uint8_t answer[PIECE];
 		return send(*server, bytes, (size_t)got, MSG_NOSIGNAL) == got &&
@@ -471,10 +477,19 @@ static bool pass_to_server(struct proxy *proxy, int client, int *server)
 	return send(*server, bytes, (size_t)got, MSG_NOSIGNAL) == got;
 }
 
-static bool pass_to_client(int server, int client)
+static void translate(uint8_t *bytes, size_t size)
+{
+	uint8_t *found = memmem(bytes, size, "database \"", strlen("database \""));
+	if (found != NULL)
+		memcpy(found, "Datenbank\"", strlen("Datenbank\""));
+}
+
+static bool pass_to_client(const struct proxy *proxy, int server, int client)
 {
 	uint8_t bytes[PIECE];
 	const ssize_t got = read(server, bytes, sizeof bytes);
+	if (proxy->translates && got > 0 && memmem(bytes, (size_t)got, "3D000", 5) != NULL)
+		translate(bytes, (size_t)got);
 	return got > 0 && send(client, bytes, (size_t)got, MSG_NOSIGNAL) == got;
 }
 
@@ -504,7 +519,7 @@ static void *proxy_main(void *argument)
 		if (waits[1].revents != 0)
 			is_open = pass_to_server(proxy, client, &server);
 		if (is_open && waits[2].revents != 0)
-			is_open = pass_to_client(server, client);
+			is_open = pass_to_client(proxy, server, client);
 		if (!is_open) {
 			close(client);
 			if (server >= 0)
@@ -548,10 +563,23 @@ static void proxy_stop(struct proxy *proxy)
 	free(proxy);
 }
 
+static void let_go(struct proxy *proxy)
+{
+	proxy->let_go = true;
+	while (proxy->let_go)
+		world_sleep(world_posix(), 1000);
+}
+
+static struct postgres_catalog_options options_through(struct fixture *f, const struct proxy *proxy)
+{
+	return options_of(arena_format(
+		&f->arena, "postgresql://postgres@127.0.0.1:%d/%s", proxy->port, f->name));
+}
+
 static struct catalog *open_through(struct fixture *f, const struct proxy *proxy)
 {
-	return open_at(arena_format(
-		&f->arena, "postgresql://postgres@127.0.0.1:%d/%s", proxy->port, f->name));
+	const struct postgres_catalog_options options = options_through(f, proxy);
+	return open_with(&options);
 }
 
 /* The lake is at commit 1, and the answer to the second is lost in the given way. */
@@ -606,11 +634,51 @@ TEST(a_commit_to_postgres_that_was_not_seen_by_looking_never_comes)
 	struct proxy *proxy;
 	struct catalog *catalog = lose_answer(&f, &proxy, CUT_HELD);
 	catalog_fixture_check_lake(catalog, 1);
-	proxy->let_go = true;
-	while (proxy->let_go)
-		world_sleep(world_posix(), 1000);
+	let_go(proxy);
 	catalog_fixture_check_lake(catalog, 1);
 	catalog_fixture_commit_ok(catalog, 1, "a", "a1", "a2");
+	end_lost(&f, proxy, catalog);
+}
+
+/* Its process may be stopped, or its disk hang: the connection shows nothing of it. */
+TEST(a_commit_to_postgres_that_stays_without_an_answer_is_uncertain)
+{
+	struct fixture f;
+	struct error err = { 0 };
+	size_t conflict;
+	begin(&f);
+	struct proxy *proxy = proxy_start(&f);
+	struct postgres_catalog_options options = options_through(&f, proxy);
+	options.target.answer_timeout = SECOND;
+	struct catalog *catalog = open_with(&options);
+	catalog_fixture_create(catalog);
+	catalog_fixture_commit_ok(catalog, 0, "a", "", "a1");
+	proxy->cut = CUT_SILENT;
+	CHECK(!catalog_fixture_commit(catalog, 1, "a", "a1", "a2", &conflict, &err));
+	CHECK_EQUAL(err.kind, ERROR_UNCERTAIN);
+	CHECK(strstr(err.text, "has not answered for 1 s") != NULL);
+	catalog_fixture_check_lake(catalog, 1);
+	let_go(proxy);
+	catalog_fixture_check_lake(catalog, 1);
+	catalog_fixture_commit_ok(catalog, 1, "a", "a1", "a2");
+	end_lost(&f, proxy, catalog);
+}
+
+/* libpq gives no SQLSTATE of it, and the words are in the server's language. */
+TEST(a_catalog_in_postgres_is_made_whatever_language_the_server_speaks)
+{
+	struct fixture f;
+	struct error err = { 0 };
+	begin(&f);
+	struct proxy *proxy = proxy_start(&f);
+	struct postgres_catalog_options options = options_through(&f, proxy);
+	proxy->translates = true;
+	options.is_read_only = true;
+	err = open_fails(&options);
+	CHECK_EQUAL(err.kind, ERROR_MISSING);
+	options.is_read_only = false;
+	struct catalog *catalog = open_with(&options);
+	catalog_fixture_create(catalog);
 	end_lost(&f, proxy, catalog);
 }
 
@@ -665,6 +733,35 @@ TEST(a_lake_in_postgres_is_locked_again_after_its_connection_was_lost)
 	end(&f);
 }
 
+/* For a process that runs it is no reason to end: the other one may. */
+TEST(a_lake_in_postgres_that_another_took_while_the_connection_was_lost_is_busy)
+{
+	struct fixture f;
+	struct error err = { 0 };
+	struct arena arena = { 0 };
+	struct catalog_view view;
+	begin(&f);
+	struct catalog *one = open_at(f.url);
+	catalog_fixture_create(one);
+	CHECK_OK(catalog_lock(one, &err), &err);
+	run_as_admin(&f, arena_format(&f.arena,
+				 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+				 "WHERE datname = '%s'",
+				 f.name));
+	struct catalog *two = open_at(f.url);
+	CHECK_OK(catalog_lock(two, &err), &err);
+	CHECK(!catalog_load(one, &arena, &view, &err));
+	CHECK_EQUAL(err.kind, ERROR_LOST);
+	CHECK(!catalog_load(one, &arena, &view, &err));
+	CHECK_EQUAL(err.kind, ERROR_BUSY);
+	CHECK(strstr(err.text, "is in use by") != NULL);
+	catalog_close(two);
+	catalog_fixture_check_lake(one, 0);
+	catalog_close(one);
+	arena_deinit(&arena);
+	end(&f);
+}
+
 /* The session of a lost connection that the server still believes in would hold the lock. */
 TEST(a_lake_in_postgres_is_locked_again_though_the_server_has_not_noticed_the_loss)
 {
@@ -682,9 +779,7 @@ TEST(a_lake_in_postgres_is_locked_again_though_the_server_has_not_noticed_the_lo
 	CHECK_EQUAL(err.kind, ERROR_UNCERTAIN);
 	catalog_fixture_check_lake(catalog, 0);
 	catalog_fixture_commit_ok(catalog, 0, "a", "", "a1");
-	proxy->let_go = true;
-	while (proxy->let_go)
-		world_sleep(world_posix(), 1000);
+	let_go(proxy);
 	end_lost(&f, proxy, catalog);
 }
 
@@ -806,15 +901,15 @@ TEST(a_catalog_in_postgres_that_cannot_be_used_says_why)
 	CHECK_EQUAL(err.kind, ERROR_LOST);
 	CHECK(strstr(err.context, "postgresql://127.0.0.1:1/lake") != NULL);
 	CHECK(strstr(err.context, "secret") == NULL);
-	options.url = url_of(&f, "nobody_of_this_name", f.name);
+	options.target.url = url_of(&f, "nobody_of_this_name", f.name);
 	CHECK_EQUAL(open_fails(&options).kind, ERROR_SETUP);
-	options.url = "secret";
+	options.target.url = "secret";
 	err = open_fails(&options);
 	CHECK_EQUAL(err.kind, ERROR_SETUP);
 	CHECK(strstr(err.text, "the catalog's connection string") != NULL);
 	CHECK(strstr(err.text, "secret") == NULL);
 
-	options.url = f.url;
+	options.target.url = f.url;
 	catalog_close(open_at(f.url));
 	run_outside(&f, "UPDATE walberg_format SET version = 2");
 	CHECK_EQUAL(open_fails(&options).kind, ERROR_UNSUPPORTED);

@@ -158,7 +158,7 @@ static bool load_lists(struct sql_catalog *catalog, struct arena *arena, struct 
 	return true;
 }
 
-bool sql_load(
+static bool sql_load(
 	struct catalog *base, struct arena *arena, struct catalog_view *out, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
@@ -172,7 +172,7 @@ bool sql_load(
 	return ok;
 }
 
-bool sql_removals(struct catalog *base, micros_t now, size_t count_max, struct arena *arena,
+static bool sql_removals(struct catalog *base, micros_t now, size_t count_max, struct arena *arena,
 	struct removal **out, size_t *count, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
@@ -209,7 +209,7 @@ static void take_pointer(struct sql_catalog *row, struct arena *arena, void *con
 	};
 }
 
-bool sql_pointers(struct catalog *base, struct arena *arena, struct catalog_pointer **out,
+static bool sql_pointers(struct catalog *base, struct arena *arena, struct catalog_pointer **out,
 	size_t *count, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
@@ -369,8 +369,8 @@ static size_t change_of(const size_t *first_steps, size_t change_count, size_t s
 	return change;
 }
 
-bool sql_commit(struct catalog *base, const struct catalog_commit *commit, size_t *table_conflict,
-	struct error *err)
+static bool sql_commit(struct catalog *base, const struct catalog_commit *commit,
+	size_t *table_conflict, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
 	struct plan plan = { 0 };
@@ -400,7 +400,7 @@ bool sql_commit(struct catalog *base, const struct catalog_commit *commit, size_
 		table->namespace_name, table->name);
 }
 
-bool sql_create(struct catalog *base, const struct lake *lake, struct error *err)
+static bool sql_create(struct catalog *base, const struct lake *lake, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
 	struct plan plan = { 0 };
@@ -414,7 +414,8 @@ bool sql_create(struct catalog *base, const struct lake *lake, struct error *err
 		       catalog->name);
 }
 
-bool sql_request(struct catalog *base, const char *kind, const char *argument, struct error *err)
+static bool sql_request(
+	struct catalog *base, const char *kind, const char *argument, struct error *err)
 {
 	struct plan plan = { 0 };
 	size_t refused;
@@ -424,13 +425,13 @@ bool sql_request(struct catalog *base, const char *kind, const char *argument, s
 
 /* --- life ----------------------------------------------------------------------------------- */
 
-bool sql_lock(struct catalog *base, struct error *err)
+static bool sql_lock(struct catalog *base, struct error *err)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
 	return catalog->driver->lock == NULL || catalog->driver->lock(catalog, err);
 }
 
-void sql_close(struct catalog *base)
+static void sql_close(struct catalog *base)
 {
 	struct sql_catalog *catalog = sql_catalog_of(base);
 	catalog->driver->close(catalog);
@@ -442,10 +443,21 @@ static char *text_copy(const char *from)
 	return memcpy(memory_allocate(size, 1), from, size);
 }
 
-void sql_catalog_init(struct sql_catalog *catalog, const struct catalog_ops *ops,
-	const struct sql_driver *driver, const char *place, const char *name, bool is_read_only)
+void sql_catalog_init(struct sql_catalog *catalog, const struct sql_driver *driver,
+	const char *place, const char *name, bool is_read_only)
 {
-	catalog->base.ops = ops;
+	catalog->ops = (struct catalog_ops){
+		.scheme = driver->scheme,
+		.load = sql_load,
+		.create = sql_create,
+		.commit = sql_commit,
+		.removals = sql_removals,
+		.pointers = sql_pointers,
+		.request = sql_request,
+		.lock = sql_lock,
+		.close = sql_close,
+	};
+	catalog->base.ops = &catalog->ops;
 	catalog->driver = driver;
 	catalog->place = text_copy(place);
 	catalog->name = text_copy(name);

@@ -72,6 +72,7 @@ struct sql_step { /* a change */
 
 struct sql_catalog {
 	struct catalog base;
+	struct catalog_ops ops; /* of base: the same for every driver, with its scheme */
 	const struct sql_driver *driver;
 	char *place; /* for messages */
 	char *name;  /* the catalog_name column; parameter 1 of every statement that has any */
@@ -87,6 +88,7 @@ struct sql_words {           /* what a database calls it, in the definitions of 
 };
 
 struct sql_driver {
+	const char *scheme;
 	const char *const *texts; /* by statement: those that are not the same everywhere */
 	struct sql_words words;
 
@@ -125,30 +127,8 @@ const char *sql_statement_text(const struct sql_catalog *catalog, enum statement
 bool sql_prepare_schema(struct sql_catalog *catalog, struct error *err) MUST_CHECK;
 
 /* Fills what every driver's catalog begins with. */
-void sql_catalog_init(struct sql_catalog *catalog, const struct catalog_ops *ops,
-	const struct sql_driver *driver, const char *place, const char *name, bool is_read_only);
+void sql_catalog_init(struct sql_catalog *catalog, const struct sql_driver *driver,
+	const char *place, const char *name, bool is_read_only);
 void sql_catalog_deinit(struct sql_catalog *catalog);
-
-/* The operations of catalog.h, for a driver's table of them. */
-bool sql_load(struct catalog *base, struct arena *arena, struct catalog_view *out,
-	struct error *err) MUST_CHECK;
-bool sql_create(struct catalog *base, const struct lake *lake, struct error *err) MUST_CHECK;
-bool sql_commit(struct catalog *base, const struct catalog_commit *commit, size_t *table_conflict,
-	struct error *err) MUST_CHECK;
-bool sql_pointers(struct catalog *base, struct arena *arena, struct catalog_pointer **out,
-	size_t *count, struct error *err);
-bool sql_removals(struct catalog *base, micros_t now, size_t count_max, struct arena *arena,
-	struct removal **out, size_t *count, struct error *err) MUST_CHECK;
-bool sql_request(
-	struct catalog *base, const char *kind, const char *argument, struct error *err) MUST_CHECK;
-bool sql_lock(struct catalog *base, struct error *err) MUST_CHECK;
-void sql_close(struct catalog *base);
-
-#define SQL_CATALOG_OPS(name)                                                                      \
-	{                                                                                          \
-		.scheme = (name), .load = sql_load, .create = sql_create, .commit = sql_commit,    \
-		.removals = sql_removals, .pointers = sql_pointers, .request = sql_request,        \
-		.lock = sql_lock, .close = sql_close                                               \
-	}
 
 #endif

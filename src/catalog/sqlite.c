@@ -300,38 +300,38 @@ static bool open_database(
 	return true;
 }
 
+static const char *const TEXTS[STATEMENT_COUNT] = {
+	[SQL_BEGIN] = "BEGIN",
+	[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+	[SQL_FIND_TABLES] = "SELECT 1 FROM sqlite_master WHERE name = 'walberg_format'",
+	[SQL_FIND_TYPE_COLUMN] = "SELECT 1 FROM pragma_table_info('iceberg_tables') "
+				 "WHERE name = 'iceberg_type'",
+};
+
+static const struct sql_driver DRIVER = {
+	.scheme = "sqlite",
+	.texts = TEXTS,
+	.words = { "TEXT", "INTEGER", "INTEGER PRIMARY KEY AUTOINCREMENT", "WITHOUT ROWID" },
+	.begin = sqlite_begin,
+	.begin_write = sqlite_begin_write,
+	.commit = sqlite_commit,
+	.rollback = sqlite_rollback,
+	.start = sqlite_start,
+	.next = sqlite_next,
+	.number = sqlite_number,
+	.text = sqlite_text,
+	.run = sqlite_run,
+	.execute = sqlite_execute,
+	.close = sqlite_close,
+};
+
 bool catalog_sqlite_open(
 	const struct sqlite_options *options, struct catalog **out, struct error *err)
 {
-	static const char *const TEXTS[STATEMENT_COUNT] = {
-		[SQL_BEGIN] = "BEGIN",
-		[SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
-		[SQL_FIND_TABLES] = "SELECT 1 FROM sqlite_master WHERE name = 'walberg_format'",
-		[SQL_FIND_TYPE_COLUMN] = "SELECT 1 FROM pragma_table_info('iceberg_tables') "
-					 "WHERE name = 'iceberg_type'",
-	};
-	static const struct sql_driver DRIVER = {
-		.texts = TEXTS,
-		.words = { "TEXT", "INTEGER", "INTEGER PRIMARY KEY AUTOINCREMENT",
-			"WITHOUT ROWID" },
-		.begin = sqlite_begin,
-		.begin_write = sqlite_begin_write,
-		.commit = sqlite_commit,
-		.rollback = sqlite_rollback,
-		.start = sqlite_start,
-		.next = sqlite_next,
-		.number = sqlite_number,
-		.text = sqlite_text,
-		.run = sqlite_run,
-		.execute = sqlite_execute,
-		.close = sqlite_close,
-	};
-	static const struct catalog_ops OPS = SQL_CATALOG_OPS("sqlite");
 	*out = NULL;
 	struct sqlite_catalog *catalog = memory_allocate(1, sizeof *catalog);
 	struct sql_catalog *sql = &catalog->sql;
-	sql_catalog_init(
-		sql, &OPS, &DRIVER, options->path, options->catalog_name, options->is_read_only);
+	sql_catalog_init(sql, &DRIVER, options->path, options->catalog_name, options->is_read_only);
 	catalog->is_unsure = !options->is_read_only; /* who had it open before may have died */
 	if (!open_database(catalog, options, err) || !set_up_connection(catalog, err) ||
 		!sql_prepare_schema(sql, err)) {

@@ -120,13 +120,13 @@ static void look_for_writing(struct doctor *doctor)
 static void look_at_own_database(struct doctor *doctor)
 {
 	struct error err;
-	bool is_on_source;
+	enum catalog_server server;
 	if (starts_with(doctor->configuration->lake_catalog, "sqlite:") ||
 		doctor->configuration->source_url == NULL)
 		return;
-	if (!lake_compare_servers(doctor->configuration, &is_on_source, &err))
+	if (!lake_compare_servers(doctor->configuration, &server, &err))
 		doctor_say_error(doctor, VERDICT_WRONG, "database", &err);
-	else if (is_on_source)
+	else if (server == CATALOG_ON_SOURCE)
 		doctor_say(doctor, VERDICT_OK, "database", NULL,
 			"it is on the source's server, in a database of its own");
 }
@@ -158,7 +158,8 @@ void doctor_look_at_catalog(struct doctor *doctor)
 	} else {
 		look_at_missing(doctor, &err);
 	}
-	look_at_own_database(doctor);
+	if (doctor->has_lake || err.kind == ERROR_MISSING)
+		look_at_own_database(doctor);
 }
 
 /* --- the store --- */

@@ -4,7 +4,6 @@
 #include "net/postgres.h"
 #include "store/s3/s3.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,7 +30,8 @@ static const struct setting SETTINGS[] = {
 			"set when the lake is made." },
 	{ "source.connect_timeout", SETTING_DURATION, "10s", .minimum = 1000 * 1000,
 		AT(source_connect_timeout),
-		.help = "How long a connection to the source may take." },
+		.help = "How long a connection to the source may take, and one to a catalog in "
+			"PostgreSQL." },
 	{ "lake.directory", SETTING_TEXT, "./lake", AT(lake_directory),
 		.help = "Directory of the lake: what the settings below default to." },
 	{ "lake.warehouse", SETTING_TEXT, NULL, AT(lake_warehouse),
@@ -52,6 +52,10 @@ static const struct setting SETTINGS[] = {
 			"source's unless set." },
 	{ "lake.catalog_name", SETTING_TEXT, "walberg", AT(lake_catalog_name),
 		.help = "Name by which other engines find the tables in the catalog." },
+	{ "lake.catalog_timeout", SETTING_DURATION, "30s", .minimum = 10 * 1000 * 1000,
+		AT(lake_catalog_timeout),
+		.help = "How long the server of a catalog in PostgreSQL may leave a question "
+			"without an answer before its connection is given up." },
 	{ "lake.commit_interval", SETTING_DURATION, "400ms", .minimum = 10 * 1000,
 		AT(lake_commit_interval),
 		.help = "Pace of commits; it stretches so that they take at most a third of the "
@@ -243,46 +247,13 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 
 /* --- the source ------------------------------------------------------------------------------ */
 
-static bool is_postgres(const char *text)
-{
-	return starts_with(text, "postgresql://") || starts_with(text, "postgres://");
-}
-
-/* The URL with another database: what stands between the address and the parameters. */
-static const char *with_database(const char *url, const char *database, struct arena *arena)
-{
-	const char *address = strstr(url, "://") + strlen("://");
-	const char *end = address + strcspn(address, "/?");
-	const char *parameters = strchr(url, '?');
-	return arena_format(arena, "%.*s/%s%s", (int)(end - url), url, database,
-		parameters != NULL ? parameters : "");
-}
-
-/* As a part of a URL, or as a value in key=value text. */
-static const char *escaped(const char *text, bool is_url, struct arena *arena)
-{
-	const char *out = "";
-	for (; *text != '\0'; text++) {
-		const unsigned char byte = (unsigned char)*text;
-		const bool is_plain = is_url ? isalnum(byte) : byte != '\'' && byte != '\\';
-		out = arena_format(arena,
-			is_plain ? "%s%c"
-			: is_url ? "%s%%%02X"
-				 : "%s\\%c",
-			out, byte);
-	}
-	return out;
-}
-
 /* Without a name, libpq would take the user's. */
 static void complete_source(struct configuration *out, struct arena *arena)
 {
 	const char *url = out->source_url, *database = out->source_database;
 	if (url == NULL || database == NULL || postgres_url_part(url, "dbname", arena) != NULL)
 		return;
-	database = escaped(database, is_postgres(url), arena);
-	out->source_url = is_postgres(url) ? with_database(url, database, arena)
-					   : arena_format(arena, "%s dbname='%s'", url, database);
+	out->source_url = postgres_url_with_database(url, database, arena);
 }
 
 /* --- the catalog ---------------------------------------------------------------------------- */
@@ -292,11 +263,11 @@ static const char SQLITE[] = "sqlite:";
 static bool catalog_on_server(
 	const char *server, struct arena *arena, const char **out, struct error *err)
 {
-	if (!is_postgres(server)) {
+	if (!postgres_is_url(server)) {
 		error_set(err, ERROR_SETUP, "lake.catalog_server does not name a server");
 		return error_hint(err, "Write it as postgresql://host:port.");
 	}
-	*out = with_database(server, "lake_catalog", arena);
+	*out = postgres_url_with_database(server, "lake_catalog", arena);
 	return true;
 }
 
@@ -342,7 +313,7 @@ static const char *of_source(
 /* Whoever is another user than the source's has another password. */
 static void complete_catalog_user(struct configuration *out, struct arena *arena)
 {
-	if (!is_postgres(out->lake_catalog) || out->lake_catalog_user != NULL ||
+	if (!postgres_is_url(out->lake_catalog) || out->lake_catalog_user != NULL ||
 		postgres_url_part(out->lake_catalog, "user", arena) != NULL)
 		return;
 	out->lake_catalog_user = of_source(out->source_user, out->source_url, "user", arena);
@@ -361,7 +332,7 @@ bool configuration_catalog(const struct configuration *configuration, enum catal
 		*out = catalog + strlen(SQLITE);
 		return true;
 	}
-	if (is_postgres(catalog)) {
+	if (postgres_is_url(catalog)) {
 		*form = CATALOG_POSTGRES;
 		return true;
 	}

@@ -23,6 +23,7 @@ struct configuration { /* texts are in the arena of the loading */
 	const char *lake_catalog_user; /* after loading, of PostgreSQL: the source's unless set */
 	const char *lake_catalog_password;
 	const char *lake_catalog_name;
+	int64_t lake_catalog_timeout;
 	int64_t lake_commit_interval;
 	int64_t lake_memory;
 	const char *lake_cache_directory;

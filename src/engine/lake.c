@@ -1,159 +1,12 @@
 #include "engine/lake.h"
 
-#include "net/postgres.h"
-
 #include <stdlib.h>
 
 enum {
-	BUSY_TIMEOUT_MS = 5000,
 	LAKE_ID_BYTES = 4,
 	/* More WAL than a commit's own, unless whole pages are in it: the next one is small. */
 	QUIET_BYTES_MIN = 16 * 1024,
 };
-
-static bool open_sqlite(const struct configuration *configuration, const char *path,
-	bool is_read_only, struct catalog **out, struct error *err)
-{
-	const struct sqlite_options options = {
-		.path = path,
-		.catalog_name = configuration->lake_catalog_name,
-		.is_read_only = is_read_only,
-		.busy_timeout_ms = BUSY_TIMEOUT_MS,
-	};
-	return catalog_sqlite_open(&options, out, err);
-}
-
-static bool open_postgres(const struct configuration *configuration, const char *url,
-	bool is_read_only, struct catalog **out, struct error *err)
-{
-	const struct postgres_catalog_options options = {
-		.url = url,
-		.user = configuration->lake_catalog_user,
-		.password = configuration->lake_catalog_password,
-		.catalog_name = configuration->lake_catalog_name,
-		.is_read_only = is_read_only,
-		.busy_timeout_ms = BUSY_TIMEOUT_MS,
-		.connect_timeout = configuration->source_connect_timeout,
-	};
-	return catalog_postgres_open(&options, out, err);
-}
-
-static bool open_catalog(const struct configuration *configuration, bool is_read_only,
-	struct catalog **out, struct error *err)
-{
-	enum catalog_form form;
-	const char *place;
-	if (!configuration_catalog(configuration, &form, &place, err))
-		return false;
-	return form == CATALOG_SQLITE ? open_sqlite(configuration, place, is_read_only, out, err)
-				      : open_postgres(configuration, place, is_read_only, out, err);
-}
-
-bool lake_open_catalog(const struct configuration *configuration, bool is_read_only,
-	struct catalog **out, struct error *err)
-{
-	if (open_catalog(configuration, is_read_only, out, err))
-		return true;
-	if (err->kind != ERROR_MISSING)
-		return false;
-	if (strncmp(configuration->lake_catalog, "sqlite:", strlen("sqlite:")) == 0)
-		error_set(err, ERROR_MISSING, "there is no lake in \"%s\"",
-			configuration->lake_directory);
-	return error_hint(err, "Name it with --lake, or make it with \"walberg run "
-			       "postgresql://user@host/database\".");
-}
-
-/* --- a database of its own ------------------------------------------------------------------ */
-
-struct database { /* which one it is, of all that there are */
-	const char *server;
-	const char *name;
-};
-
-/* A server is known by its system identifier, or, where that may not be read, by its start. */
-static bool identify(const struct postgres_target *target, struct arena *arena,
-	struct database *out, struct error *err)
-{
-	struct postgres *postgres;
-	struct postgres_rows rows;
-	if (!postgres_open(target, &postgres, err))
-		return false;
-	bool ok = postgres_query(postgres,
-		"SELECT system_identifier, current_database() FROM pg_control_system()", &rows,
-		err);
-	if (!ok && err->kind == ERROR_SETUP)
-		ok = postgres_query(postgres,
-			"SELECT pg_postmaster_start_time(), current_database()", &rows, err);
-	if (ok) {
-		out->server = arena_copy_cstring(arena, postgres_text(&rows, 0, 0));
-		out->name = arena_copy_cstring(arena, postgres_text(&rows, 0, 1));
-		postgres_rows_close(&rows);
-	}
-	postgres_close(postgres);
-	return ok;
-}
-
-/* A catalog that cannot be reached, or is not there yet: opening it says more. */
-static bool identify_catalog(const struct postgres_target *target, struct arena *arena,
-	struct database *out, struct error *err)
-{
-	if (identify(target, arena, out, err))
-		return true;
-	struct postgres_target server = *target;
-	server.database = "postgres";
-	const bool is_there = err->kind == ERROR_SETUP && identify(&server, arena, out, err);
-	out->name = "";
-	return is_there;
-}
-
-static bool compare(const struct configuration *configuration, const char *url, struct arena *arena,
-	bool *is_on_source, struct error *err)
-{
-	const struct postgres_target at_source = {
-		.url = configuration->source_url,
-		.user = configuration->source_user,
-		.password = configuration->source_password,
-		.connect_timeout = configuration->source_connect_timeout,
-	};
-	const struct postgres_target at_catalog = {
-		.url = url,
-		.user = configuration->lake_catalog_user,
-		.password = configuration->lake_catalog_password,
-		.connect_timeout = configuration->source_connect_timeout,
-	};
-	struct database source, catalog;
-	struct error ignored;
-	if (!identify(&at_source, arena, &source, err))
-		return error_context(err, "comparing the source with the catalog");
-	*is_on_source = identify_catalog(&at_catalog, arena, &catalog, &ignored) &&
-			strcmp(source.server, catalog.server) == 0;
-	if (!*is_on_source || strcmp(source.name, catalog.name) != 0)
-		return true;
-	error_set(err, ERROR_SETUP,
-		"the catalog lies in the source's own database \"%s\": it would capture itself",
-		source.name);
-	return error_hint(err, "Name a database of its own in lake.catalog, for instance "
-			       "postgresql://host:port/lake_catalog; it is made when it is "
-			       "missing.");
-}
-
-bool lake_compare_servers(
-	const struct configuration *configuration, bool *catalog_is_on_source, struct error *err)
-{
-	enum catalog_form form;
-	const char *place;
-	*catalog_is_on_source = false;
-	if (!configuration_catalog(configuration, &form, &place, err))
-		return false;
-	if (form != CATALOG_POSTGRES)
-		return true;
-	struct arena arena = { 0 };
-	const bool ok = compare(configuration, place, &arena, catalog_is_on_source, err);
-	arena_deinit(&arena);
-	return ok;
-}
-
-/* --- the parts ------------------------------------------------------------------------------ */
 
 bool lake_open(struct world *world, const struct configuration *configuration,
 	struct lake_parts *out, struct error *err)
@@ -161,7 +14,7 @@ bool lake_open(struct world *world, const struct configuration *configuration,
 	*out = (struct lake_parts){ 0 };
 	if (world_make_directories(world, configuration->lake_directory, err) &&
 		lake_open_store(world, configuration, &out->store, err) &&
-		open_catalog(configuration, false, &out->catalog, err))
+		lake_make_catalog(configuration, &out->catalog, err))
 		return true;
 	lake_close(out);
 	return error_context(err, "opening the lake in \"%s\"", configuration->lake_directory);
@@ -246,16 +99,17 @@ bool lake_check_source_is_given(const struct configuration *configuration, struc
 struct postgres_options lake_source_options(
 	const struct configuration *configuration, const struct lake *lake)
 {
+	const struct postgres_target target = lake_source_target(configuration);
 	return (struct postgres_options){
-		.url = configuration->source_url,
-		.user = configuration->source_user,
-		.password = configuration->source_password,
+		.url = target.url,
+		.user = target.user,
+		.password = target.password,
 		.slot_name = lake->slot_name,
 		.publication_name = lake->publication_name,
 		.append_publication_name = lake->append_publication_name,
 		.tables = configuration->source_tables.items,
 		.table_count = configuration->source_tables.count,
-		.connect_timeout = configuration->source_connect_timeout,
+		.connect_timeout = target.connect_timeout,
 	};
 }
 

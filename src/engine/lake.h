@@ -17,6 +17,10 @@ struct lake_parts {
 bool lake_open(struct world *world, const struct configuration *configuration,
 	struct lake_parts *out, struct error *err) MUST_CHECK;
 
+/* The catalog alone, made where it is missing. */
+bool lake_make_catalog(const struct configuration *configuration, struct catalog **out,
+	struct error *err) MUST_CHECK;
+
 /* For looking: MISSING when there is no lake. Only the catalog is opened. */
 bool lake_open_catalog(const struct configuration *configuration, bool is_read_only,
 	struct catalog **out, struct error *err) MUST_CHECK;
@@ -25,12 +29,23 @@ bool lake_open_store(struct world *world, const struct configuration *configurat
 	struct store **out, struct error *err) MUST_CHECK;
 void lake_close(struct lake_parts *parts);
 
+enum catalog_server {
+	CATALOG_NOWHERE = 0, /* not known: it has to be made yet, or its server lets nobody in */
+	CATALOG_ELSEWHERE,
+	CATALOG_ON_SOURCE,
+};
+
 /*
  * Whether the catalog is on the source's server.  SETUP when it is in the source's own database: to
- * be asked before it is made there.
+ * be asked before it is made there.  LOST, BUSY when either server cannot be asked now.
  */
-bool lake_compare_servers(const struct configuration *configuration, bool *catalog_is_on_source,
+bool lake_compare_servers(const struct configuration *configuration, enum catalog_server *out,
 	struct error *err) MUST_CHECK;
+
+/* How their servers are reached; url: what configuration_catalog() gives. */
+struct postgres_target lake_source_target(const struct configuration *configuration);
+struct postgres_target lake_catalog_target(
+	const struct configuration *configuration, const char *url);
 
 /* Loads the lake, or puts the first row of a new one, with a random id. */
 bool lake_load_or_create(struct world *world, const struct configuration *configuration,

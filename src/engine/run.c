@@ -602,14 +602,25 @@ bool engine_open_process(
 	       process_open(configuration->lake_directory, out, err);
 }
 
+static bool open_parts_once(struct run *run, struct error *err)
+{
+	enum catalog_server server;
+	if (!lake_compare_servers(run->configuration, &server, err) ||
+		!lake_open(run->world, run->configuration, &run->parts, err) ||
+		!catalog_lock(run->parts.catalog, err))
+		return false;
+	if (server == CATALOG_NOWHERE && !lake_compare_servers(run->configuration, &server, err))
+		return false;
+	run->parts.catalog_is_on_source = server == CATALOG_ON_SOURCE;
+	return store_probe(run->world, run->parts.store, err);
+}
+
 /* A connection may break while it is made; that a server is not there is soon said. */
 static bool open_parts(struct run *run, struct error *err)
 {
 	int tries = 0;
 	while (true) {
-		if (lake_open(run->world, run->configuration, &run->parts, err) &&
-			catalog_lock(run->parts.catalog, err) &&
-			store_probe(run->world, run->parts.store, err))
+		if (open_parts_once(run, err))
 			return true;
 		if (err->kind != ERROR_LOST || tries >= FIRST_TRIES_MAX)
 			return false;
@@ -630,12 +641,9 @@ bool engine_run(const struct configuration *configuration, struct process *proce
 	};
 	struct metrics *metrics = &process_activity(process)->metrics;
 	metrics->log_limit_bytes = (uint64_t)configuration->log_size_limit;
-	bool is_on_source;
-	bool done =
-		lake_compare_servers(configuration, &is_on_source, err) && open_parts(&run, err);
+	bool done = open_parts(&run, err);
 	if (done) {
 		run.parts.store->counts = &metrics->store;
-		run.parts.catalog_is_on_source = is_on_source;
 		done = run_until_stopped(&run, err);
 	}
 	lake_close(&run.parts);

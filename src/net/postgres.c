@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 enum {
 	SERVER_VERSION_MIN = 140000,
@@ -19,6 +20,8 @@ enum {
 struct postgres {
 	PGconn *connection;
 	const char *password_setting;
+	int64_t answer_timeout; /* microseconds; 0: none */
+	bool is_silent;         /* it was over: the connection is given up */
 };
 
 /* What a kind of failure asks of the administrator. First match wins; a shorter code is a class. */
@@ -144,6 +147,10 @@ bool postgres_failed(struct postgres *postgres, const struct pg_result *result, 
 {
 	char message[MESSAGE_SIZE];
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+	if (state == NULL && postgres->is_silent)
+		return error_set(err, ERROR_LOST,
+			"PostgreSQL has not answered for %lld s: its connection is given up",
+			(long long)(postgres->answer_timeout / MICROS_PER_SECOND));
 	if (state == NULL) {
 		squeeze(PQerrorMessage(postgres->connection), message);
 		return error_set(err, ERROR_LOST, "the connection to PostgreSQL is lost: %s",
@@ -266,6 +273,12 @@ bool postgres_open(const struct postgres_target *target, struct postgres **out, 
 		return false;
 	}
 	PQsetNoticeReceiver(postgres->connection, ignore_notice, NULL);
+	postgres->answer_timeout = target->answer_timeout;
+	if (postgres->answer_timeout != 0 && PQsetnonblocking(postgres->connection, 1) != 0) {
+		postgres_failed(postgres, NULL, err);
+		postgres_close(postgres);
+		return false;
+	}
 	if (!set_session(postgres, err)) {
 		postgres_close(postgres);
 		return false;
@@ -291,6 +304,61 @@ const char *postgres_url_part(const char *url, const char *keyword, struct arena
 			found = arena_copy_cstring(arena, o->val);
 	PQconninfoFree(options);
 	return found;
+}
+
+bool postgres_is_url(const char *text)
+{
+	static const char *const SCHEMES[] = { "postgresql://", "postgres://" };
+	return strncmp(text, SCHEMES[0], strlen(SCHEMES[0])) == 0 ||
+	       strncmp(text, SCHEMES[1], strlen(SCHEMES[1])) == 0;
+}
+
+/* As a part of a URI, or as a value in key=value text. */
+static const char *escaped(const char *text, bool is_url, struct arena *arena)
+{
+	const char *out = "";
+	for (; *text != '\0'; text++) {
+		const unsigned char byte = (unsigned char)*text;
+		const bool is_plain =
+			is_url ? isalnum(byte) || byte == '_' : byte != '\'' && byte != '\\';
+		out = arena_format(arena,
+			is_plain ? "%s%c"
+			: is_url ? "%s%%%02X"
+				 : "%s\\%c",
+			out, byte);
+	}
+	return out;
+}
+
+const char *postgres_url_with_database(const char *url, const char *database, struct arena *arena)
+{
+	const bool is_url = postgres_is_url(url);
+	database = escaped(database, is_url, arena);
+	if (!is_url)
+		return arena_format(arena, "%s dbname='%s'", url, database);
+	const char *address = strstr(url, "://") + strlen("://");
+	const char *end = address + strcspn(address, "/?");
+	const char *parameters = strchr(url, '?');
+	return arena_format(arena, "%.*s/%s%s", (int)(end - url), url, database,
+		parameters != NULL ? parameters : "");
+}
+
+static const char *copy_or_null(const char *text, struct arena *arena)
+{
+	return text != NULL ? arena_copy_cstring(arena, text) : NULL;
+}
+
+struct postgres_target postgres_copy_target(
+	const struct postgres_target *target, struct arena *arena)
+{
+	struct postgres_target copy = *target;
+	copy.url = copy_or_null(target->url, arena);
+	copy.user = copy_or_null(target->user, arena);
+	copy.password = copy_or_null(target->password, arena);
+	copy.database = copy_or_null(target->database, arena);
+	copy.owner = copy_or_null(target->owner, arena);
+	copy.password_setting = copy_or_null(target->password_setting, arena);
+	return copy;
 }
 
 const char *postgres_place(const struct postgres_target *target, struct arena *arena)
@@ -320,13 +388,74 @@ struct pg_conn *postgres_handle(struct postgres *postgres)
 	return postgres->connection;
 }
 
+/* ---- answers ---------------------------------------------------------------------------- */
+
+static int poll_millis(int64_t timeout)
+{
+	const int64_t millis = (timeout + MICROS_PER_MILLI - 1) / MICROS_PER_MILLI;
+	return millis > INT32_MAX ? INT32_MAX : (int)millis;
+}
+
+/* Whatever libpq waits for next on this connection then fails at once. */
+static void give_up(struct postgres *postgres)
+{
+	postgres->is_silent = true;
+	shutdown(PQsocket(postgres->connection), SHUT_RDWR);
+}
+
+/* Until the next result can be taken without waiting, or the connection is broken. */
+static void await_result(struct postgres *postgres)
+{
+	PGconn *connection = postgres->connection;
+	while (PQsocket(connection) >= 0) {
+		const int unsent = PQflush(connection);
+		if (unsent < 0 || PQisBusy(connection) == 0)
+			return;
+		struct pollfd wait = {
+			.fd = PQsocket(connection),
+			.events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0)),
+		};
+		const int ready = poll(&wait, 1, poll_millis(postgres->answer_timeout));
+		if (ready == 0)
+			give_up(postgres);
+		if (ready == 0 || (ready < 0 && errno != EINTR))
+			return;
+		if (ready > 0 && (wait.revents & ~POLLOUT) != 0 && PQconsumeInput(connection) == 0)
+			return;
+	}
+}
+
+struct pg_result *postgres_next_result(struct postgres *postgres)
+{
+	if (postgres->answer_timeout != 0)
+		await_result(postgres);
+	return PQgetResult(postgres->connection);
+}
+
+struct pg_result *postgres_execute(struct postgres *postgres, const char *sql)
+{
+	PGconn *connection = postgres->connection;
+	if (postgres->answer_timeout == 0)
+		return PQexec(connection, sql);
+	if (PQpipelineStatus(connection) != PQ_PIPELINE_OFF || PQsendQuery(connection, sql) != 1)
+		return NULL;
+	PGresult *last = NULL;
+	for (PGresult *next; (next = postgres_next_result(postgres)) != NULL;) {
+		/* Behind the server's reason there is only that the connection has ended. */
+		const bool is_reason = PQresultStatus(last) == PGRES_FATAL_ERROR && last != NULL;
+		PQclear(is_reason ? next : last);
+		last = is_reason ? last : next;
+	}
+	return last;
+}
+
 /* ---- queries ---------------------------------------------------------------------------- */
 
 bool postgres_query(
 	struct postgres *postgres, const char *sql, struct postgres_rows *out, struct error *err)
 {
 	*out = (struct postgres_rows){ 0 };
-	PGresult *result = PQexec(postgres->connection, sql);
+	PGresult *result = postgres_execute(postgres, sql);
 	const ExecStatusType status = PQresultStatus(result);
 	if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
 		postgres_failed(postgres, result, err);
@@ -387,8 +516,7 @@ bool postgres_wait(struct postgres *postgres, int64_t timeout, bool *is_readable
 	struct pollfd wait = { .fd = PQsocket(postgres->connection), .events = POLLIN };
 	if (wait.fd < 0)
 		return postgres_failed(postgres, NULL, err);
-	const int64_t millis = (timeout + MICROS_PER_MILLI - 1) / MICROS_PER_MILLI;
-	const int ready = poll(&wait, 1, millis > INT32_MAX ? INT32_MAX : (int)millis);
+	const int ready = poll(&wait, 1, poll_millis(timeout));
 	if (ready < 0 && errno != EINTR)
 		return error_set_errno(err, ERROR_LOST, "waiting for PostgreSQL failed");
 	*is_readable = ready > 0;

@@ -3,7 +3,8 @@
  *
  * Every connection has the session settings on which decoding relies (UTF-8, ISO dates, UTC, an
  * empty search_path, row_security off, no time-outs).  Calls block; a connection belongs to one
- * thread at a time.  No message ever holds the connection string or a part of it.
+ * thread at a time.  No message ever holds the connection string or a part of it.  A server that is
+ * silent for longer than answer_timeout is one whose connection was lost.
  *
  * Kinds by SQLSTATE (manual, appendix "PostgreSQL Error Codes"): LOST (08, 57P, no answer), BUSY
  * (in use, locked, cancelled, too many connections), SETUP (password, privileges, settings),
@@ -27,17 +28,28 @@ struct postgres_target {
 	const char *password_setting; /* NULL: "source.password" */
 	bool is_replication;     /* a walsender: replication commands, and simple SQL as well */
 	int64_t connect_timeout; /* microseconds; libpq takes whole seconds, at least 2 */
+	int64_t answer_timeout;  /* how long the server may be silent in a call; 0: for ever */
 };
 
 bool postgres_open(
 	const struct postgres_target *target, struct postgres **out, struct error *err) MUST_CHECK;
 void postgres_close(struct postgres *postgres);
 
+/* With its texts copied. */
+struct postgres_target postgres_copy_target(
+	const struct postgres_target *target, struct arena *arena);
+
 /* Where it leads, without user and password: "postgresql://host:5432/shop". */
 const char *postgres_place(const struct postgres_target *target, struct arena *arena);
 
 /* What a url says of "user", "password", "dbname" ...; NULL when nothing, or ill formed. */
 const char *postgres_url_part(const char *url, const char *keyword, struct arena *arena);
+
+/* Whether it is written as a URI, and not as key=value text. */
+bool postgres_is_url(const char *text);
+
+/* The same connection string with another database; of a URI that has parameters, with them. */
+const char *postgres_url_with_database(const char *url, const char *database, struct arena *arena);
 
 int postgres_server_version(const struct postgres *postgres); /* 150018 */
 int postgres_backend_pid(const struct postgres *postgres);
@@ -66,6 +78,13 @@ bool postgres_wait(struct postgres *postgres, int64_t timeout, bool *is_readable
 
 /* libpq's own object, for COPY; stays owned by the connection. */
 struct pg_conn *postgres_handle(struct postgres *postgres);
+
+/*
+ * PQexec() and PQgetResult() within answer_timeout: what a silent server leaves is a failed result,
+ * or NULL, and a broken connection.  The result is the caller's.
+ */
+struct pg_result *postgres_execute(struct postgres *postgres, const char *sql);
+struct pg_result *postgres_next_result(struct postgres *postgres);
 
 /* Fills err from a failed result (NULL: from the connection) and returns false. */
 bool postgres_failed(struct postgres *postgres, const struct pg_result *result, struct error *err);

@@ -5,6 +5,7 @@ meets."""
 
 import re
 import shutil
+import signal
 import threading
 import time
 
@@ -222,6 +223,28 @@ def test_the_catalogs_server_may_go_away_for_a_while(database, in_postgres):
             database.catch_up(lake)
         assert_equal(database, lake, "public.t")
         assert lake.stop() == 0
+
+
+def test_a_catalogs_server_that_is_stopped_is_given_up_and_so_it_is_at_the_end(
+        database, in_postgres):
+    """Its connections stay open, and nothing comes over them any more."""
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
+    with postgres.Postgres() as away:
+        url = away.url_of("lake")
+        lake = in_postgres(url, settings={"lake.catalog": url, "lake.catalog_timeout": "10s",
+                                          "source.connect_timeout": "2s"})
+        lake.start()
+        lake.wait_live()
+        away.signal(signal.SIGSTOP)
+        try:
+            database.sql(ROWS.format(1, 100))
+            lake.wait_until(lambda: "has not answered for 10 s" in lake.log(), "it waits for ever")
+            assert lake.stop() == 0
+        finally:
+            away.signal(signal.SIGCONT)
+        lake.start()
+        database.catch_up(lake)
+        assert_equal(database, lake, "public.t")
 
 
 def test_a_catalog_that_becomes_read_only_is_waited_for(server, database, lake):

@@ -115,6 +115,12 @@ class Postgres:
             time.sleep(0.05)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
+    def signal(self, number):
+        """To all of its processes: SIGSTOP leaves their connections open, and silent."""
+        children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        for pid in [self.pid, *map(int, children)]:
+            os.kill(pid, number)
+
     @property
     def pid(self):
         return int((self.data / "postmaster.pid").read_text().split()[0])
