@@ -46,9 +46,8 @@ class Images:
         self._command("debootstrap", "--variant=minbase", "bookworm", self.base, self._mirror())
         for path in OF_THIS_MACHINE:
             shutil.copy(path, self.base / path[1:])
-        for folder in ["apt.conf.d", "sources.list.d"]:
-            shutil.copytree(f"/etc/apt/{folder}", self.base / "etc/apt" / folder,
-                            dirs_exist_ok=True)
+        shutil.rmtree(self.base / "etc/apt")
+        shutil.copytree("/etc/apt", self.base / "etc/apt")
         shutil.copy(CERTIFICATES, self.base / "certificates.pem")
         return self
 
