@@ -224,6 +224,21 @@ def test_a_port_of_somebody_else_is_told(deployment):
         other.remove()
 
 
+def test_secrets_may_be_of_any_characters():
+    secret = "a b$HOME;touch `echo c`$(echo d)'e\"f\\g&|<h>*?#"
+    other = Deployment()
+    other.environment.update(POSTGRES_PASSWORD=secret, MINIO_SECRET_KEY=secret)
+    try:
+        other.stack("up", "postgres", "minio")
+        assert other.addresses["PGPASSWORD"] == other.addresses["MINIO_SECRET_KEY"] == secret
+        assert "1" in other.run("bash", "-euc", "export STACK=deploy/stack; . scripts/addresses.sh; "
+                                "psql_ -c 'SELECT 1'; \"$STACK\" mc ls stack")
+        catalog = (other.directory / "catalog.sql").read_text(encoding="utf-8")
+        assert catalog.count("'" + secret.replace("'", "''") + "'") == 2
+    finally:
+        other.remove()
+
+
 def test_without_a_stack_the_scripts_say_how_to_start_one():
     other = Deployment()
     for script in ["scripts/verify-cdc.sh", "scripts/sample-data", "scripts/test-cdc"]:

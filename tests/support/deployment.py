@@ -9,6 +9,7 @@
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -62,8 +63,8 @@ class Deployment:
 
     @property
     def addresses(self):
-        lines = (self.directory / "env").read_text(encoding="utf-8").splitlines()
-        return dict(line.split("=", 1) for line in lines)
+        words = shlex.split((self.directory / "env").read_text(encoding="utf-8"))
+        return dict(word.split("=", 1) for word in words)
 
     def pid(self, service):
         return int((self.directory / "run" / service).read_text(encoding="ascii").split()[0])
