@@ -18,13 +18,46 @@ fail() { # TEXT [HINT]
 	exit 1
 }
 
-# Sets NAME=VALUE lines of a file, where the environment does not.
-read_settings() {
-	local name value
-	while IFS='=' read -r name value; do
-		[[ $name =~ ^[A-Z_]+$ ]] || continue
-		[ -n "${!name+set}" ] || export "$name=$value"
+# Sets what the lines of a file give and the environment does not: NAME=VALUE, NAME='VALUE' or
+# NAME="VALUE", as walberg and Docker Compose read them.
+read_settings() { # FILE
+	local line name form='^[[:blank:]]*(export[[:blank:]]+)?([A-Z_][A-Z0-9_]*)[[:blank:]]*=(.*)$'
+	while IFS= read -r line || [ -n "$line" ]; do
+		[[ ${line%$'\r'} =~ $form ]] || continue
+		name=${BASH_REMATCH[2]}
+		unquote "${BASH_REMATCH[3]}"
+		[ -n "${!name+set}" ] || export "$name=$REPLY"
 	done <"$1"
+}
+
+# The value in what stands behind the "=", as REPLY.
+unquote() {
+	local single="^[[:blank:]]*'([^']*)'" double='^[[:blank:]]*"(([^"\\]|\\.)*)"'
+	if [[ $1 =~ $single ]]; then
+		REPLY=${BASH_REMATCH[1]}
+	elif [[ $1 =~ $double ]]; then
+		unescape "${BASH_REMATCH[1]}"
+	else
+		REPLY=${1%%[[:blank:]]#*}
+		REPLY=${REPLY#"${REPLY%%[![:blank:]]*}"}
+		REPLY=${REPLY%"${REPLY##*[![:blank:]]}"}
+	fi
+}
+
+unescape() {
+	local rest=$1 text=
+	while [[ $rest == *\\* ]]; do
+		text+=${rest%%\\*}
+		rest=${rest#*\\}
+		case $rest in
+		n*) text+=$'\n' ;;
+		r*) text+=$'\r' ;;
+		t*) text+=$'\t' ;;
+		*) text+=${rest:0:1} ;;
+		esac
+		rest=${rest:1}
+	done
+	REPLY=$text$rest
 }
 
 check_version() { # NAME KNOWN...

@@ -119,6 +119,31 @@ def test_walberg_reads_the_variables_as_they_are(compose, tmp_path):
     assert {name: environment[name] for name in VARIABLES} == VARIABLES
 
 
+@pytest.mark.parametrize("line, value", [
+    ("WALBERG_LAKE_DIRECTORY=/x1/plain#one # a remark", "/x1/plain#one"),
+    ("WALBERG_LAKE_DIRECTORY='/x1/single # \"quoted\"'  # a remark", '/x1/single # "quoted"'),
+    ('WALBERG_LAKE_DIRECTORY="/x1/double # \'a\' \\"b\\""', "/x1/double # 'a' \"b\""),
+    ('export WALBERG_LAKE_DIRECTORY="/x1/one\\\\two"', "/x1/one\\two"),
+])
+def test_a_line_of_the_variables_is_the_same_to_walberg_the_stack_and_compose(
+        line, value, tmp_path):
+    (tmp_path / ".env").write_text(f"{line}\nAWS_ENDPOINT_URL_S3='http://x'\n")
+    program = os.environ.get("WALBERG", ROOT / "build/walberg")
+    done = subprocess.run([program, "status"], check=False, cwd=tmp_path, text=True,
+                          env=clean_environment(), capture_output=True, timeout=60)
+    assert f'there is no lake in "{value}"' in done.stderr
+    text = output("bash", "-euc", ". deploy/settings.sh; read_settings \"$1\"; "
+                  'echo "$WALBERG_LAKE_DIRECTORY|$AWS_ENDPOINT_URL_S3"', "-", tmp_path / ".env",
+                  state=str(tmp_path))
+    assert text == f"{value}|http://x\n"
+    (tmp_path / "docker-compose.yml").write_text(
+        "services: {a: {image: x, environment: {V: '${WALBERG_LAKE_DIRECTORY}'}}}")
+    import yaml
+    config = yaml.safe_load(output("docker-compose", "--project-directory", tmp_path, "--file",
+                                   tmp_path / "docker-compose.yml", "config"))
+    assert config["services"]["a"]["environment"]["V"] == value
+
+
 def test_the_ports_are_the_usual_ones_on_the_loopback_and_can_be_moved(compose):
     published = {(name, port) for name, service in compose["services"].items()
                  for port in service.get("ports", [])}
