@@ -6,8 +6,9 @@ export CMAKE_C_COMPILER_LAUNCHER := ccache
 PREFIX ?= /usr/local
 LIBRARY = $(shell ldd build/release/walberg | awk '/libduckdb/ { print $$3 }')
 
-# The form of the stack: native, or docker where a container engine answers.
-FORM ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo native)
+# The form of the stack: that which is up, else docker where a container engine answers, else native.
+FORM ?= $(or $(shell sed -n 's/^FORM=//p' "$${STACK_DIR:-.stack}/ports" 2>/dev/null),$\
+	$(shell docker info >/dev/null 2>&1 && echo docker || echo native))
 STACK_native = deploy/stack
 STACK_docker = deploy/containers
 STACK = $(or $(STACK_$(FORM)),$(error FORM=$(FORM) is neither native nor docker))

@@ -1,5 +1,6 @@
 # What both forms of the stack are told: .env, its ports, and the environment, which counts more.
-# Read by deploy/stack and deploy/containers in the project's directory; $state is the stack's own.
+# Read by deploy/stack and deploy/containers in the project's directory; $state is the stack's own,
+# $form the one that reads it: native or docker.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # shellcheck source=deploy/versions
@@ -68,6 +69,14 @@ check_version() { # NAME KNOWN...
 			"Set $name=$1 in .env; deploy/versions lists what belongs together."
 }
 
+# Both forms keep their addresses in the same files, so that only one is up.
+check_form() {
+	local up
+	up=$(sed -n 's/^FORM=//p' "$state/ports" 2>/dev/null || true)
+	[ -z "$up" ] || [ "$up" = "$form" ] ||
+		fail "the stack is up in its other form" "make FORM=$up down takes it down."
+}
+
 # STACK_POSTGRES_PORT and so on.  A stack that is up keeps the ports in $state/ports.
 settle_ports() {
 	local entry name given kept base=${STACK_PORT_BASE:-}
@@ -85,12 +94,16 @@ settle_ports() {
 	done
 }
 
+# And the form.
 keep_ports() {
 	local entry name
-	for entry in $PORTS; do
-		name=STACK_${entry%=*}_PORT
-		echo "$name=${!name}"
-	done >"$state/ports"
+	{
+		echo "FORM=$form"
+		for entry in $PORTS; do
+			name=STACK_${entry%=*}_PORT
+			echo "$name=${!name}"
+		done
+	} >"$state/ports"
 }
 
 check_service() {

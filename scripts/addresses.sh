@@ -1,8 +1,11 @@
 # What the scripts share: the addresses of the stack that is up, and its commands.  STACK is
-# deploy/stack, or deploy/containers; make sets it.
+# deploy/stack or deploy/containers: the one that is up, unless make has set it.
 # shellcheck shell=bash
 
-STACK=${STACK:-deploy/stack}
+if [ -z "${STACK:-}" ]; then
+	STACK=deploy/stack
+	! grep -qx FORM=docker "${STACK_DIR:-.stack}/ports" 2>/dev/null || STACK=deploy/containers
+fi
 addresses=$("$STACK" env) || exit 1
 set -a
 eval "$addresses"

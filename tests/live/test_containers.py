@@ -256,6 +256,23 @@ def test_each_target_becomes_a_command_of_docker_compose(docker, tmp_path):
     assert "compose down --volumes" in asked and not (tmp_path / "stack").exists()
 
 
+def test_the_form_that_is_up_is_the_default_and_the_other_is_refused(docker, tmp_path):
+    docker("make", "up", "FORM=docker")
+    assert docker("make", "ps")[1] == ["compose ps"]
+    assert docker("scripts/monitor-kafka.sh")[1] == ["compose exec -T walberg walberg log --follow"]
+    done = subprocess.run(["deploy/stack", "down"], cwd=ROOT, check=False, text=True,
+                          env=dict(clean_environment(), STACK_DIR=str(tmp_path / "stack")),
+                          capture_output=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.splitlines() == [
+        "error: the stack is up in its other form",
+        " hint: make FORM=docker down takes it down."]
+    docker("make", "down")
+    write_docker(tmp_path, "exit 1")
+    text = output("make", "-n", "ps", PATH=f"{tmp_path}:{os.environ['PATH']}",
+                  STACK_DIR=str(tmp_path / "stack"))
+    assert text.strip() == "deploy/stack ps"
+
+
 def test_a_form_that_does_not_exist_is_refused():
     done = subprocess.run(["make", "ps", "FORM=swarm"], cwd=ROOT, check=False, text=True,
                           capture_output=True, timeout=60)
