@@ -239,6 +239,18 @@ def test_secrets_may_be_of_any_characters():
         other.remove()
 
 
+def test_a_service_that_does_not_stop_is_killed_once():
+    other = Deployment()
+    try:
+        other.stack("up", "minio")
+        os.kill(other.pid("minio"), signal.SIGSTOP)
+        text = other.stack("down", STACK_WAIT_SECONDS="1")
+        assert text.count("minio does not stop, and is killed") == 1
+        assert other.states()[0]["minio"][0] == "stopped"
+    finally:
+        other.remove()
+
+
 def test_without_a_stack_the_scripts_say_how_to_start_one():
     other = Deployment()
     for script in ["scripts/verify-cdc.sh", "scripts/sample-data", "scripts/test-cdc"]:
