@@ -20,13 +20,14 @@ struct block {
 	int64_t least;
 };
 
+/* Of the values behind the one at `from`. */
 #define DEFINE_SUBTRACT(name, number, unsigned_number)                                             \
-	static void name(struct block *block, const number *values, size_t count)                  \
+	static void name(struct block *block, const number *from, size_t count)                    \
 	{                                                                                          \
 		int64_t least = INT64_MAX;                                                         \
 		for (size_t i = 0; i < count; i++) {                                               \
-			const int64_t difference = (number)((unsigned_number)values[i] -           \
-							    (unsigned_number)values[i - 1]);       \
+			const int64_t difference =                                                 \
+				(number)((unsigned_number)from[i + 1] - (unsigned_number)from[i]); \
 			block->differences[i] = difference;                                        \
 			least = difference < least ? difference : least;                           \
 		}                                                                                  \
@@ -117,7 +118,7 @@ static size_t least(size_t a, size_t b)
 		append_header(out, count, count > 0 ? values[0] : 0);                              \
 		for (size_t i = 1; i < count; i += BLOCK_VALUES) {                                 \
 			struct block block;                                                        \
-			subtract(&block, values + i, least(count - i, BLOCK_VALUES));              \
+			subtract(&block, values + i - 1, least(count - i, BLOCK_VALUES));          \
 			append_block(out, &block);                                                 \
 		}                                                                                  \
 	}
