@@ -1,6 +1,7 @@
 #include "engine/lake.h"
 
 #include "store/s3/s3.h"
+#include "table/table.h"
 
 #include <stdlib.h>
 
@@ -50,6 +51,7 @@ static bool open_s3(struct world *world, const struct configuration *configurati
 		.session_token = configuration->s3_session_token,
 		.addressing = configuration->s3_addressing,
 		.ca_file = configuration->s3_ca_file,
+		.is_own = table_is_own_path,
 	};
 	struct s3_credentials shared;
 	if (options.access_key == NULL && options.secret_key == NULL) {

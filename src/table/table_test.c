@@ -331,6 +331,28 @@ TEST(a_write_that_failed_leaves_the_delta_as_it_was)
 	fixture_close(&fixture);
 }
 
+TEST(files_that_other_programs_write_are_not_taken_for_own_ones)
+{
+	static const char *const OWN[] = {
+		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
+		"a/b/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5-deletes.parquet",
+	};
+	static const char *const OTHERS[] = {
+		"public/orders/data/00000-0-0192f0c1-2a3b-7c4d-8e5f-60718293a4b5-00001.parquet",
+		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5-m0.avro",
+		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5",
+		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f60718293a4b5-.parquet",
+		"public/orders/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
+		"0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
+		"public/orders/data/",
+		"",
+	};
+	for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
+		CHECK(table_is_own_path(OWN[i]));
+	for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+		CHECK(!table_is_own_path(OTHERS[i]));
+}
+
 TEST(a_folder_of_a_table_has_no_surprising_name)
 {
 	struct arena arena = { 0 };

@@ -46,6 +46,24 @@ static struct table_file *new_file(struct table *table)
 	return file;
 }
 
+bool table_is_own_path(const char *path)
+{
+	enum {
+		UUID_SIZE = UUID_TEXT_SIZE - 1
+	};
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	const size_t folder_size = (size_t)(name - path);
+	if (folder_size < 5 || strncmp(name - 5, "data/", 5) != 0 ||
+		strspn(name, "0123456789abcdef-") < UUID_SIZE)
+		return false;
+	for (int i = 0; i < UUID_SIZE; i++)
+		if ((name[i] == '-') != (i == 8 || i == 13 || i == 18 || i == 23))
+			return false;
+	return strcmp(name + UUID_SIZE, ".parquet") == 0 ||
+	       strcmp(name + UUID_SIZE, "-deletes.parquet") == 0;
+}
+
 static bool output_open(struct table *table, struct output **out, struct error *err)
 {
 	struct output *output = memory_allocate(1, sizeof *output);

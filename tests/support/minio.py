@@ -168,12 +168,6 @@ class Minio:
     def delete(self, bucket, key):
         self.request("DELETE", f"/{bucket}/{key}")
 
-    def unfinished_uploads(self, bucket):
-        """Parts of uploads that were neither completed nor aborted, as MinIO keeps them."""
-        folder = self.data / ".minio.sys" / "multipart"
-        del bucket  # MinIO's folder names are hashes of bucket and key
-        return [file for file in folder.rglob("*") if file.is_file()]
-
     def mc(self, *arguments):
         """MinIO's own client, in which this server is called `s`; its output."""
         host = self.url.replace("://", f"://{self.access_key}:{self.secret_key}@")

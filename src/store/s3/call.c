@@ -14,7 +14,11 @@ enum { /* microseconds */
 	CLOCK_OFFSET_MIN = 60 * 1000 * 1000, /* a smaller one is not why a server refuses */
 };
 
+#define CLOCK_MIN (INT64_C(1577836800) * 1000000) /* 2020: what else a server says is no time, */
+#define CLOCK_MAX (INT64_C(7258118400) * 1000000) /* 2200: and may be one that cannot be signed */
+
 enum {
+	STATUS_OK = 200,
 	STATUS_OK_MAX = 299,
 	STATUS_REDIRECT_MAX = 399,
 	STATUS_TOO_MANY = 429,
@@ -47,13 +51,18 @@ struct meaning {
 static const struct meaning MEANINGS[] = {
 	{ "NoSuchKey", ERROR_MISSING, HINT_NONE },
 	{ "NoSuchUpload", ERROR_MISSING, HINT_NONE },
+	{ "InvalidPart", ERROR_MISSING, HINT_NONE },
 	{ "InvalidRange", ERROR_CORRUPT, HINT_NONE },
 	{ "PreconditionFailed", ERROR_CONFLICT, HINT_NONE },
 	{ "ConditionalRequestConflict", ERROR_BUSY, HINT_NONE },
 	{ "OperationAborted", ERROR_BUSY, HINT_NONE },
 	{ "RequestTimeout", ERROR_BUSY, HINT_NONE },
+	{ "IncompleteBody", ERROR_BUSY, HINT_NONE },
+	{ "BadDigest", ERROR_BUSY, HINT_NONE }, /* this and the next two: not what was sent */
+	{ "XAmzContentSHA256Mismatch", ERROR_BUSY, HINT_NONE },
+	{ "XAmzContentChecksumMismatch", ERROR_BUSY, HINT_NONE },
 	{ "SlowDown", ERROR_BUSY, HINT_NONE },
-	{ "InternalError", ERROR_BUSY, HINT_NONE }, /* may stand in a 200, as the next one */
+	{ "InternalError", ERROR_BUSY, HINT_NONE },
 	{ "ServiceUnavailable", ERROR_BUSY, HINT_NONE },
 	{ "NoSuchBucket", ERROR_SETUP, HINT_BUCKET },
 	{ "InvalidBucketName", ERROR_SETUP, HINT_BUCKET },
@@ -78,8 +87,11 @@ static const struct meaning MEANINGS[] = {
 	{ "XMinioAdminBucketQuotaExceeded", ERROR_LIMIT, HINT_NONE },
 };
 
+/* The status of a success was sent before the work was done: its Error is one of the server. */
 static struct meaning meaning_of(unsigned status, const char *code)
 {
+	if (status <= STATUS_OK_MAX)
+		status = STATUS_SERVER;
 	for (size_t i = 0; i < sizeof MEANINGS / sizeof *MEANINGS; i++)
 		if (strcmp(MEANINGS[i].code, code) == 0)
 			return MEANINGS[i];
@@ -89,82 +101,89 @@ static struct meaning meaning_of(unsigned status, const char *code)
 		return (struct meaning){ code, ERROR_UNSUPPORTED, HINT_SERVER };
 	if (status >= STATUS_SERVER || status == STATUS_TOO_MANY)
 		return (struct meaning){ code, ERROR_BUSY, HINT_NONE };
-	if (status > STATUS_OK_MAX && status <= STATUS_REDIRECT_MAX)
+	if (status <= STATUS_REDIRECT_MAX)
 		return (struct meaning){ code, ERROR_SETUP, HINT_REGION };
 	return (struct meaning){ code, ERROR_SETUP, HINT_NONE };
 }
 
-static void add_hint(
+static void hint_at_keys(const struct s3_store *s3, enum hint hint, struct error *err)
+{
+	const char *access_key = s3->credentials.access_key;
+	if (hint == HINT_RIGHTS)
+		error_hint(err,
+			"Allow the access key \"%s\" s3:ListBucket and "
+			"s3:ListBucketMultipartUploads on bucket \"%s\", and s3:GetObject, "
+			"s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload "
+			"on what is in it.",
+			access_key, s3->bucket);
+	else if (hint == HINT_ACCESS_KEY)
+		error_hint(err, "Set s3.access_key to one that %s knows; \"%s\" is not.",
+			s3->endpoint, access_key);
+	else if (hint == HINT_SECRET_KEY)
+		error_hint(
+			err, "Set s3.secret_key to the secret of access key \"%s\".", access_key);
+	else if (hint == HINT_TOKEN)
+		error_hint(err,
+			"Set s3.session_token to the one that belongs to access key \"%s\", "
+			"or take it away when that key needs none.",
+			access_key);
+}
+
+static void hint_at_server(
 	const struct s3_store *s3, enum hint hint, const char *region, struct error *err)
 {
-	switch (hint) {
-	case HINT_NONE:
-		break;
-	case HINT_BUCKET:
+	if (hint == HINT_BUCKET)
 		error_hint(err,
 			"Make the bucket \"%s\" at %s, or name another one in "
 			"lake.warehouse.",
 			s3->bucket, s3->endpoint);
-		break;
-	case HINT_RIGHTS:
-		error_hint(err,
-			"Allow the access key \"%s\" s3:ListBucket on bucket \"%s\", and "
-			"s3:GetObject, s3:PutObject, s3:DeleteObject and s3:AbortMultipartUpload "
-			"on what is in it.",
-			s3->credentials.access_key, s3->bucket);
-		break;
-	case HINT_ACCESS_KEY:
-		error_hint(err, "Set s3.access_key to one that %s knows; \"%s\" is not.",
-			s3->endpoint, s3->credentials.access_key);
-		break;
-	case HINT_SECRET_KEY:
-		error_hint(err, "Set s3.secret_key to the secret of access key \"%s\".",
-			s3->credentials.access_key);
-		break;
-	case HINT_TOKEN:
-		error_hint(err,
-			"Set s3.session_token to the one that belongs to access key \"%s\", "
-			"or take it away when that key needs none.",
-			s3->credentials.access_key);
-		break;
-	case HINT_REGION:
-		if (region[0] != '\0')
-			error_hint(err, "Set s3.region to \"%s\".", region);
-		else
-			error_hint(err, "Set s3.region and s3.endpoint to those of bucket \"%s\".",
-				s3->bucket);
-		break;
-	case HINT_CLOCK:
+	else if (hint == HINT_REGION && region[0] != '\0')
+		error_hint(err, "Set s3.region to \"%s\".", region);
+	else if (hint == HINT_REGION)
+		error_hint(err, "Set s3.region and s3.endpoint to those of bucket \"%s\".",
+			s3->bucket);
+	else if (hint == HINT_CLOCK)
 		error_hint(err, "Set the clock of this machine or of %s right.", s3->endpoint);
-		break;
-	case HINT_SERVER:
+	else if (hint == HINT_SERVER)
 		error_hint(err, "Use a server that has S3's conditional writes and multipart "
 				"uploads.");
-		break;
-	}
 }
 
-bool s3_fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
+static enum hint fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
 	struct error *err)
 {
 	const struct meaning meaning = meaning_of(status, error->code);
 	error_set(err, meaning.kind, "S3 answered %u %s%s%.200s", status, error->code,
 		error->message[0] != '\0' ? ": " : "", error->message);
-	add_hint(s3, meaning.hint, error->region, err);
+	hint_at_keys(s3, meaning.hint, err);
+	hint_at_server(s3, meaning.hint, error->region, err);
+	return meaning.hint;
+}
+
+bool s3_fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
+	struct error *err)
+{
+	fail(s3, status, error, err);
 	return false;
 }
 
-static bool fail_foreign(const struct s3_store *s3, unsigned status, struct error *err)
+/* Once the server has been found, it is something on the way that answers for it. */
+static enum hint fail_foreign(const struct s3_store *s3, unsigned status, struct error *err)
 {
-	if (status >= STATUS_SERVER || status == STATUS_TOO_MANY) /* of something on the way */
-		return error_set(err, ERROR_BUSY, "%s answered %u", s3->endpoint, status);
+	const bool is_found = atomic_load(&s3->is_found);
+	if (is_found || status >= STATUS_SERVER || status == STATUS_TOO_MANY) {
+		error_set(err, ERROR_BUSY, "%s answered %u, and not as S3 does", s3->endpoint,
+			status);
+		return HINT_NONE;
+	}
 	error_set(err, ERROR_SETUP, "%s answered %u, and not as S3 does", s3->endpoint, status);
-	return error_hint(err, "Set s3.endpoint to the S3 interface of the server: http:// or "
-			       "https://, its host and its port.");
+	error_hint(err, "Set s3.endpoint to the S3 interface of the server: http:// or "
+			"https://, its host and its port.");
+	return HINT_NONE;
 }
 
 /* The answer to HEAD has no body that says more. */
-static bool fail_without_document(
+static enum hint fail_without_document(
 	const struct s3_store *s3, unsigned status, const char *region, struct error *err)
 {
 	enum {
@@ -176,27 +195,39 @@ static bool fail_without_document(
 			   : status == STATUS_MISSING   ? "NoSuchKey"
 			   : status == STATUS_CONDITION ? "PreconditionFailed"
 							: "";
-	return s3_fail(s3, status, &(struct xml_error){ code, "", region }, err);
+	return fail(s3, status, &(struct xml_error){ code, "", region }, err);
 }
 
-static bool fail_of_status(const struct s3_store *s3, const struct s3_request *request,
+static enum hint fail_of_status(const struct s3_store *s3, const struct s3_request *request,
 	const struct http_answer *answer, struct error *err)
 {
 	struct arena arena = { 0 };
 	struct xml_error error;
+	enum hint hint;
 	const char *region = http_answer_header(answer, "x-amz-bucket-region");
 	if (xml_read_error(buffer_bytes(&answer->body), &arena, &error)) {
 		if (error.region[0] == '\0' && region != NULL)
 			error.region = region;
-		s3_fail(s3, answer->status, &error, err);
+		hint = fail(s3, answer->status, &error, err);
 	} else if (answer->body.size == 0 &&
 		   (strcmp(request->method, "HEAD") == 0 || region != NULL)) {
-		fail_without_document(s3, answer->status, region != NULL ? region : "", err);
+		hint = fail_without_document(s3, answer->status, region != NULL ? region : "", err);
 	} else {
-		fail_foreign(s3, answer->status, err);
+		hint = fail_foreign(s3, answer->status, err);
 	}
 	arena_deinit(&arena);
-	return false;
+	return hint;
+}
+
+/* A success that is not what was asked for may be an Error, which says more. */
+static void explain_success(
+	const struct s3_store *s3, const struct http_answer *answer, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct xml_error error;
+	if (err->kind == ERROR_LOST && xml_read_error(buffer_bytes(&answer->body), &arena, &error))
+		fail(s3, answer->status, &error, err);
+	arena_deinit(&arena);
 }
 
 /* --- one attempt --- */
@@ -228,15 +259,10 @@ static const char *url_of(const struct s3_store *s3, const struct s3_request *re
 	return text;
 }
 
-static bool attempt(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
-	struct http_answer *answer, struct error *err)
+static size_t list_headers(const struct s3_store *s3, const struct s3_request *request,
+	const char *body_hash, const char *time, struct http_header headers[HEADERS_MAX])
 {
-	struct arena arena = { 0 };
-	char time[SIGN_TIME_SIZE];
-	struct http_header headers[HEADERS_MAX];
 	size_t count = 0;
-	const char *path = path_of(s3, request, &arena);
-	sign_time(world_now(s3->world) + atomic_load(&s3->clock_offset), time);
 	headers[count++] = (struct http_header){ "Host", s3->host };
 	headers[count++] = (struct http_header){ "x-amz-date", time };
 	headers[count++] = (struct http_header){ "x-amz-content-sha256", body_hash };
@@ -245,6 +271,18 @@ static bool attempt(struct s3_store *s3, const struct s3_request *request, const
 			(struct http_header){ "x-amz-security-token", s3->session_token };
 	for (size_t i = 0; i < request->header_count; i++)
 		headers[count++] = request->headers[i];
+	return count;
+}
+
+static bool attempt(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
+	struct http_answer *answer, struct error *err)
+{
+	struct arena arena = { 0 };
+	char time[SIGN_TIME_SIZE];
+	struct http_header headers[HEADERS_MAX];
+	const char *path = path_of(s3, request, &arena);
+	sign_time(world_now(s3->world) + atomic_load(&s3->clock_offset), time);
+	size_t count = list_headers(s3, request, body_hash, time, headers);
 	const struct sign_request signing = {
 		.method = request->method,
 		.path = path,
@@ -281,7 +319,7 @@ static bool set_clock(struct s3_store *s3, const struct http_answer *answer)
 {
 	const char *date = http_answer_header(answer, "date");
 	micros_t now;
-	if (date == NULL || !http_parse_date(date, &now))
+	if (date == NULL || !http_parse_date(date, &now) || now < CLOCK_MIN || now > CLOCK_MAX)
 		return false;
 	const int64_t offset = now - world_now(s3->world);
 	const int64_t change = offset - atomic_load(&s3->clock_offset);
@@ -303,26 +341,41 @@ static micros_t back_off(struct s3_store *s3, unsigned tries)
 	return (wait < BACK_OFF_MAX ? wait : BACK_OFF_MAX) * (128 + jitter / 2) / 256;
 }
 
+/* There is no answer, or only a part of one. */
+static bool fail_unanswered(const struct s3_store *s3, const struct s3_request *request,
+	struct s3_answer *answer, struct error *err)
+{
+	const bool is_of_any_size = request->take == NULL && request->answer_size_max > 0;
+	answer->may_have_happened |= err->kind == ERROR_LOST || err->kind == ERROR_LIMIT;
+	if (err->kind == ERROR_LIMIT && !is_of_any_size)
+		err->kind = ERROR_LOST; /* it is longer than what was asked for can be */
+	if (err->kind != ERROR_LIMIT)
+		error_hint(err,
+			"See that the server runs, and that s3.endpoint (%s), with its "
+			"http:// or https://, and s3.ca_file are right.",
+			s3->endpoint);
+	return error_context(err, "asking %s", s3->endpoint);
+}
+
 static bool try_once(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
 	struct s3_answer *answer, struct error *err)
 {
-	http_answer_reset(&answer->http);
-	if (!attempt(s3, request, body_hash, &answer->http, err)) {
-		answer->may_have_happened |= err->kind == ERROR_LOST || err->kind == ERROR_LIMIT;
-		if (err->kind != ERROR_LIMIT)
-			error_hint(err,
-				"See that the server runs, and that s3.endpoint (%s), with its "
-				"http:// or https://, and s3.ca_file are right.",
-				s3->endpoint);
-		return error_context(err, "asking %s", s3->endpoint);
-	}
-	const unsigned status = answer->http.status;
-	if (status >= 200 && status <= STATUS_OK_MAX)
+	struct http_answer *http = &answer->http;
+	http_answer_reset(http);
+	if (!attempt(s3, request, body_hash, http, err))
+		return fail_unanswered(s3, request, answer, err);
+	if (http->status < STATUS_OK || http->status > STATUS_OK_MAX) {
+		const enum hint hint = fail_of_status(s3, request, http, err);
+		if (hint == HINT_CLOCK && set_clock(s3, http))
+			err->kind = ERROR_BUSY; /* the next try knows the time */
+	} else if (request->take == NULL || request->take(s3, http, request->result, err)) {
+		atomic_store(&s3->is_found, true);
 		return true;
-	fail_of_status(s3, request, &answer->http, err);
-	answer->may_have_happened |= status >= STATUS_SERVER && err->kind == ERROR_BUSY;
-	if (strstr(err->text, "RequestTimeTooSkewed") != NULL && set_clock(s3, &answer->http))
-		err->kind = ERROR_BUSY; /* the next try knows the time */
+	} else {
+		explain_success(s3, http, err);
+	}
+	/* What is on the way may say so after it has passed the request on. */
+	answer->may_have_happened |= err->kind == ERROR_BUSY || err->kind == ERROR_LOST;
 	return false;
 }
 

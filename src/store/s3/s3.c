@@ -18,6 +18,7 @@ enum {
 	PART_SIZE = 8 * 1024 * 1024,
 	KEYS_AT_ONCE = 1000, /* of a batch, and of a page: S3's limit */
 	STATUS_WHOLE = 200,
+	STATUS_OK_MAX = 299,
 	STATUS_MISSING = 404,
 	STATUS_NO_RANGE = 416,
 	MD5_BYTES = 16,
@@ -36,62 +37,71 @@ char *s3_key(const struct s3_store *s3, const char *path)
 
 /* --- reading -------------------------------------------------------------------------------- */
 
-/* "bytes 0-9/443" and "bytes *" "/443". */
-static bool total_of_range(const struct http_answer *answer, uint64_t *out)
-{
-	const char *range = http_answer_header(answer, "content-range");
-	const char *slash = range != NULL ? strrchr(range, '/') : NULL;
-	return slash != NULL && xml_read_number(slash + 1, out);
-}
+struct range {
+	uint64_t offset;
+	size_t size;
+	struct buffer *out;
+};
 
-static bool fail_short(const struct http_answer *answer, struct error *err)
+/* CORRUPT only by the server's own word, "bytes 0-9/443" or "bytes *" "/443". */
+static bool fail_short(
+	const struct http_answer *answer, const struct range *range, struct error *err)
 {
 	uint64_t total;
-	if (!total_of_range(answer, &total))
-		return error_set(err, ERROR_CORRUPT, "the object ends early");
+	const char *said = http_answer_header(answer, "content-range");
+	const char *slash = said != NULL ? strrchr(said, '/') : NULL;
+	if (slash == NULL || !xml_read_number(slash + 1, &total) ||
+		total >= range->offset + range->size)
+		return error_set(err, ERROR_LOST,
+			"the S3 server sent %zu bytes of an object, not %zu from %llu",
+			answer->body.size, range->size, (unsigned long long)range->offset);
 	return error_set(err, ERROR_CORRUPT, "the object ends early, after %llu bytes",
 		(unsigned long long)total);
 }
 
 /* Some servers answer a range that is the whole object as the whole object. */
-static bool take_range(const struct http_answer *answer, uint64_t offset, size_t size,
-	struct buffer *out, struct error *err)
+static bool take_range(const struct s3_store *s3, const struct http_answer *answer, void *result,
+	struct error *err)
 {
+	const struct range *range = result;
 	const struct bytes body = buffer_bytes(&answer->body);
-	if (answer->status == STATUS_WHOLE && (offset != 0 || body.size != size))
-		return error_set(err, ERROR_UNSUPPORTED,
+	(void)s3;
+	if (body.size != range->size)
+		return fail_short(answer, range, err);
+	if (answer->status == STATUS_WHOLE && range->offset != 0)
+		return error_set(err, ERROR_LOST,
 			"the S3 server answers the range of an object with the whole object");
-	if (body.size != size)
-		return fail_short(answer, err);
-	buffer_append_bytes(out, body);
+	buffer_append_bytes(range->out, body);
 	return true;
 }
 
-static bool read_range(struct s3_store *s3, const char *key, uint64_t offset, size_t size,
-	struct buffer *out, struct error *err)
+static bool read_range(struct s3_store *s3, const char *key, struct range *range, struct error *err)
 {
-	char range[64];
+	char text[64];
 	struct s3_answer answer;
-	snprintf(range, sizeof range, "bytes=%llu-%llu", (unsigned long long)offset,
-		(unsigned long long)(offset + size - 1));
+	snprintf(text, sizeof text, "bytes=%llu-%llu", (unsigned long long)range->offset,
+		(unsigned long long)(range->offset + range->size - 1));
 	const struct s3_request request = {
 		.method = "GET",
 		.key = key,
-		.headers = { { "Range", range } },
+		.headers = { { "Range", text } },
 		.header_count = 1,
-		.answer_size_max = size,
+		.answer_size_max = range->size,
+		.take = take_range,
+		.result = range,
 	};
-	bool done = s3_call(s3, &request, &answer, err);
-	if (done)
-		done = take_range(&answer.http, offset, size, out, err);
-	else if (answer.http.status == STATUS_NO_RANGE)
-		fail_short(&answer.http, err);
+	const bool done = s3_call(s3, &request, &answer, err);
+	if (!done && answer.http.status == STATUS_NO_RANGE)
+		fail_short(&answer.http, range, err);
 	s3_answer_deinit(&answer);
 	return done;
 }
 
-/* The answer to a GET says more of what is wrong than that to a HEAD; an empty object gives 416. */
-static bool explain_missing(struct s3_store *s3, const char *key, struct error *err)
+/*
+ * The answer to a GET says more of what is wrong than that to a HEAD; an empty object gives 416.
+ * True when nothing is: what was in the way of the HEAD no longer is.
+ */
+static bool is_readable(struct s3_store *s3, const char *key, struct error *err)
 {
 	struct s3_answer answer;
 	const struct s3_request request = {
@@ -100,32 +110,55 @@ static bool explain_missing(struct s3_store *s3, const char *key, struct error *
 		.headers = { { "Range", "bytes=0-0" } },
 		.header_count = 1,
 	};
-	struct error better;
-	if (!s3_call(s3, &request, &answer, &better) && answer.http.status != STATUS_NO_RANGE)
-		*err = better;
+	const bool done =
+		s3_call(s3, &request, &answer, err) || answer.http.status == STATUS_NO_RANGE;
 	s3_answer_deinit(&answer);
-	return false;
+	return done;
+}
+
+struct look {
+	struct arena *arena;
+	uint64_t *size_bytes;
+	const char **write;
+};
+
+static bool take_look(const struct s3_store *s3, const struct http_answer *answer, void *result,
+	struct error *err)
+{
+	const struct look *look = result;
+	const char *size = http_answer_header(answer, "content-length");
+	const char *write = http_answer_header(answer, S3_WRITE_HEADER);
+	(void)s3;
+	if (size == NULL || !xml_read_number(size, look->size_bytes))
+		return error_set(err, ERROR_LOST, "the S3 server tells no size of an object");
+	*look->write = write != NULL ? arena_copy_cstring(look->arena, write) : "";
+	return true;
+}
+
+static bool look(struct s3_store *s3, const char *key, struct look *found, bool *is_refused,
+	struct error *err)
+{
+	struct s3_answer answer;
+	const struct s3_request request = {
+		.method = "HEAD",
+		.key = key,
+		.take = take_look,
+		.result = found,
+	};
+	const bool done = s3_call(s3, &request, &answer, err);
+	*is_refused = !done && answer.http.status > STATUS_OK_MAX;
+	s3_answer_deinit(&answer);
+	return done;
 }
 
 bool s3_look(struct s3_store *s3, const char *key, struct arena *arena, uint64_t *size_bytes,
 	const char **write, struct error *err)
 {
-	struct s3_answer answer;
-	const struct s3_request request = { .method = "HEAD", .key = key };
-	*write = "";
-	if (!s3_call(s3, &request, &answer, err)) {
-		const bool has_status = answer.http.status != 0;
-		s3_answer_deinit(&answer);
-		return has_status && explain_missing(s3, key, err);
-	}
-	const char *size = http_answer_header(&answer.http, "content-length");
-	const char *said = http_answer_header(&answer.http, S3_WRITE_HEADER);
-	if (said != NULL)
-		*write = arena_copy_cstring(arena, said);
-	const bool done = (size != NULL && xml_read_number(size, size_bytes)) ||
-			  error_set(err, ERROR_CORRUPT, "the S3 server tells no size of an object");
-	s3_answer_deinit(&answer);
-	return done;
+	struct look found = { arena, size_bytes, write };
+	bool is_refused;
+	if (look(s3, key, &found, &is_refused, err))
+		return true;
+	return is_refused && is_readable(s3, key, err) && look(s3, key, &found, &is_refused, err);
 }
 
 static bool s3_size(struct store *store, const char *path, uint64_t *out, struct error *err)
@@ -151,7 +184,7 @@ static bool s3_read(struct store *store, const char *path, uint64_t offset, size
 						   "the object ends early, after %llu bytes",
 						   (unsigned long long)there));
 	char *key = s3_key(s3, path);
-	const bool done = read_range(s3, key, offset, size, out, err);
+	const bool done = read_range(s3, key, &(struct range){ offset, size, out }, err);
 	free(key);
 	return done;
 }
@@ -206,31 +239,66 @@ static void listing_add(struct listing *listing, const struct xml_object *object
 	};
 }
 
+struct page {
+	struct arena arena;
+	struct xml_page found;
+};
+
+static bool take_page(const struct s3_store *s3, const struct http_answer *answer, void *result,
+	struct error *err)
+{
+	struct page *page = result;
+	(void)s3;
+	return xml_read_page(buffer_bytes(&answer->body), &page->arena, &page->found, err);
+}
+
+/*
+ * Each token is held against an earlier one, which is replaced at every power of two: whatever the
+ * length of a circle, it is seen.
+ */
+struct circle {
+	struct buffer token;
+	uint64_t pages;
+};
+
+static bool circle_is_closed(struct circle *circle, const char *token)
+{
+	const struct bytes seen = bytes_of(token, strlen(token));
+	if (circle->pages > 0 && bytes_equal(buffer_bytes(&circle->token), seen))
+		return true;
+	if ((circle->pages & (circle->pages + 1)) == 0) {
+		buffer_reset(&circle->token);
+		buffer_append_bytes(&circle->token, seen);
+	}
+	circle->pages++;
+	return false;
+}
+
 /* *token is of the page, "" for the first, and then of the next one, or NULL. */
 static bool list_page(struct listing *listing, const char *key_prefix, struct buffer *token,
 	bool *has_more, struct error *err)
 {
-	struct arena arena = { 0 };
 	struct s3_answer answer;
-	struct xml_page page;
-	struct s3_request request = {
+	struct page page = { 0 };
+	const struct s3_request request = {
 		.method = "GET",
 		.parameters = { { "list-type", "2" }, { "encoding-type", "url" },
 			{ "prefix", key_prefix },
 			{ "continuation-token", (const char *)token->data } },
 		.parameter_count = token->size > 0 ? 4 : 3,
 		.answer_size_max = XML_DOCUMENT_SIZE_MAX,
+		.take = take_page,
+		.result = &page,
 	};
-	bool done = s3_call(listing->s3, &request, &answer, err) &&
-		    xml_read_page(buffer_bytes(&answer.http.body), &arena, &page, err);
-	for (size_t i = 0; done && i < page.count; i++)
-		listing_add(listing, &page.objects[i]);
-	*has_more = done && page.next != NULL;
+	const bool done = s3_call(listing->s3, &request, &answer, err);
+	for (size_t i = 0; done && i < page.found.count; i++)
+		listing_add(listing, &page.found.objects[i]);
+	*has_more = done && page.found.next != NULL;
 	buffer_reset(token);
 	if (*has_more)
-		buffer_append(token, page.next, strlen(page.next) + 1);
+		buffer_append(token, page.found.next, strlen(page.found.next) + 1);
 	s3_answer_deinit(&answer);
-	arena_deinit(&arena);
+	arena_deinit(&page.arena);
 	return done;
 }
 
@@ -244,11 +312,15 @@ static bool s3_list(struct store *store, const char *prefix, struct arena *arena
 {
 	struct listing listing = { .s3 = (struct s3_store *)store, .arena = arena };
 	struct buffer token = { 0 };
+	struct circle circle = { 0 };
 	char *key_prefix = s3_key(listing.s3, prefix);
 	bool done, has_more;
-	do
+	do {
 		done = list_page(&listing, key_prefix, &token, &has_more, err);
-	while (done && has_more);
+		if (done && has_more && circle_is_closed(&circle, (const char *)token.data))
+			done = error_set(
+				err, ERROR_LOST, "the S3 server's listing begins again and again");
+	} while (done && has_more);
 	if (done && listing.count > 0) {
 		qsort(listing.objects, listing.count, sizeof *listing.objects, compare_paths);
 		*out = arena_copy(arena, listing.objects, listing.count * sizeof *listing.objects);
@@ -256,6 +328,7 @@ static bool s3_list(struct store *store, const char *prefix, struct arena *arena
 	}
 	free(listing.objects);
 	free(key_prefix);
+	buffer_deinit(&circle.token);
 	buffer_deinit(&token);
 	return done;
 }
@@ -285,14 +358,16 @@ static const char *md5_of(struct bytes bytes, char out[MD5_TEXT_SIZE])
 }
 
 /* A batch answers 200 and names the keys that stayed. */
-static bool check_removals(const struct s3_store *s3, struct bytes document, struct error *err)
+static bool take_removals(const struct s3_store *s3, const struct http_answer *answer, void *result,
+	struct error *err)
 {
 	struct arena arena = { 0 };
 	struct xml_failure *failures;
 	size_t count;
-	bool done = xml_read_failures(document, &arena, &failures, &count, err);
+	(void)result;
+	bool done = xml_read_failures(buffer_bytes(&answer->body), &arena, &failures, &count, err);
 	for (size_t i = 0; done && i < count; i++) {
-		done = s3_fail(s3, STATUS_WHOLE, &failures[i].error, err) ||
+		done = s3_fail(s3, answer->status, &failures[i].error, err) ||
 		       err->kind == ERROR_MISSING;
 		if (!done)
 			error_context(err, "removing \"%.100s\"", failures[i].key);
@@ -320,9 +395,9 @@ static bool remove_keys(
 		.header_count = 2,
 		.body = buffer_bytes(&body),
 		.answer_size_max = XML_DOCUMENT_SIZE_MAX,
+		.take = take_removals,
 	};
-	const bool done = s3_call(s3, &request, &answer, err) &&
-			  check_removals(s3, buffer_bytes(&answer.http.body), err);
+	const bool done = s3_call(s3, &request, &answer, err);
 	s3_answer_deinit(&answer);
 	buffer_deinit(&body);
 	return done;
@@ -470,6 +545,7 @@ static bool set_options(struct s3_store *s3, const struct s3_options *options, s
 		s3->session_token = arena_copy_cstring(&s3->arena, options->session_token);
 	s3->is_path_style = wants_path_style(options, s3->bucket);
 	s3->retry_time = options->retry_time > 0 ? options->retry_time : RETRY_TIME;
+	s3->is_own = options->is_own;
 	s3->part_size_bytes = options->part_size_bytes > 0 ? options->part_size_bytes : PART_SIZE;
 	return set_endpoint(s3,
 		options->endpoint != NULL ? options->endpoint
@@ -493,8 +569,7 @@ bool store_s3_open(struct world *world, const struct s3_options *options, struct
 	};
 	const struct http_options transport = {
 		.connect_timeout = CONNECT_TIMEOUT,
-		.stall_timeout =
-			options->stall_timeout > 0 ? options->stall_timeout : STALL_TIMEOUT,
+		.stall_timeout = STALL_TIMEOUT,
 		.ca_file = options->ca_file,
 	};
 	struct s3_store *s3 = memory_allocate(1, sizeof *s3);

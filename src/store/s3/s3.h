@@ -4,10 +4,13 @@
  * An object is created on the condition that there is none of its name (If-None-Match: *), and
  * carries what tells its writer's later look that it is this write's: the SHA-256 of its bytes,
  * or the random identity of an upload in parts.  So a lost answer leaves the store as UNCERTAIN
- * only when looking fails, too.  Two writers of different bytes: CONFLICT for the second.
+ * only when looking fails, too, or at the end of an upload in parts, which the server may still be
+ * at when looking finds nothing.  Two writers of different bytes: CONFLICT for the second.
  *
  * What can be tried again (no connection, 429, 5xx) is, with back-off, for about four seconds, and
- * is BUSY then.  Signed by signature version 4 (store/s3/sign.h); docs/decisions/0010-s3.md.
+ * is BUSY then.  An answer that is not one of S3 is LOST, or BUSY once the server has done anything
+ * at all: something on the way may be out of order.  CORRUPT is only what the server itself says
+ * of an object.  Signed by signature version 4 (store/s3/sign.h); docs/decisions/0010-s3.md.
  */
 #ifndef STORE_S3_S3_H
 #define STORE_S3_S3_H
@@ -24,8 +27,9 @@ struct s3_options {           /* copied */
 	const char *addressing;    /* "path", "virtual"; NULL: path when endpoint is set */
 	const char *ca_file;       /* as of struct http_options */
 	micros_t retry_time;       /* 0: 4 s */
-	micros_t stall_timeout;    /* 0: 20 s */
 	size_t part_size_bytes;    /* 0: 8 MB; S3 wants 5 MB at least */
+	/* Whether nobody else makes objects of that path; NULL: uploads of long ago stay. */
+	bool (*is_own)(const char *path);
 };
 
 bool s3_is_location(const char *location);

@@ -50,6 +50,8 @@ struct s3_store {
 	bool is_tls;
 	micros_t retry_time;
 	size_t part_size_bytes;
+	bool (*is_own)(const char *path);
+	atomic_bool is_found;         /* it has done something that was asked of it */
 	_Atomic int64_t clock_offset; /* of the server's clock from the world's */
 	atomic_bool has_forgotten;    /* the uploads of long ago */
 	struct part_pool pool;
@@ -67,22 +69,31 @@ struct s3_request {
 	struct bytes body;
 	const char *body_hash;  /* SHA-256, or SIGN_UNSIGNED; NULL: it is computed */
 	size_t answer_size_max; /* of a success; at least S3_ERROR_SIZE_MAX are taken */
+	/*
+	 * Reads a success into result, all or nothing.  False when it is not what was asked for:
+	 * then the attempt has failed, LOST when another answer may be better.  NULL: there is
+	 * nothing to read, or it is the caller's to.
+	 */
+	bool (*take)(const struct s3_store *s3, const struct http_answer *answer, void *result,
+		struct error *err);
+	void *result;
 };
 
 struct s3_answer {
 	struct http_answer http; /* of the last attempt; status 0: none */
-	bool may_have_happened;  /* an attempt was sent whose answer does not say that it failed */
+	bool may_have_happened;  /* an attempt was sent that no answer of S3 itself refuses */
 };
 
 /*
- * Sends it, again and again while that can help.  True: the status is 2xx.  False: *err says why,
- * with a hint; http.status is that of the last attempt.  The answer is the caller's to deinit.
+ * Sends it, again and again while that can help.  True: the status is 2xx, and taken.  False: *err
+ * says why, with a hint; http.status is that of the last attempt.  The answer is the caller's to
+ * deinit.
  */
 bool s3_call(struct s3_store *s3, const struct s3_request *request, struct s3_answer *answer,
 	struct error *err) MUST_CHECK;
 void s3_answer_deinit(struct s3_answer *answer);
 
-/* What an Error in a document means, as an answer of that status. */
+/* What an Error in a document means, as an answer of that status; in a success: as in a 500. */
 bool s3_fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
 	struct error *err);
 

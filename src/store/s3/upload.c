@@ -21,6 +21,7 @@
 enum {
 	STATUS_CONDITION = 412,
 	UNFINISHED_AGE_MAX_HOURS = 24, /* nobody uploads one object for so long */
+	UNFINISHED_PAGES_MAX = 100,    /* of a thousand each; the next process goes on */
 };
 
 struct part {
@@ -93,6 +94,15 @@ static bool put_whole(struct s3_upload *upload, struct error *err)
 	return done;
 }
 
+static bool take_upload_id(const struct s3_store *s3, const struct http_answer *answer,
+	void *result, struct error *err)
+{
+	struct s3_upload *upload = result;
+	(void)s3;
+	return xml_read_upload_id(
+		buffer_bytes(&answer->body), &upload->arena, &upload->upload_id, err);
+}
+
 static bool begin(struct s3_upload *upload, struct error *err)
 {
 	char uuid[UUID_TEXT_SIZE];
@@ -105,14 +115,26 @@ static bool begin(struct s3_upload *upload, struct error *err)
 		.parameter_count = 1,
 		.headers = { { S3_WRITE_HEADER, upload->identity } },
 		.header_count = 1,
+		.take = take_upload_id,
+		.result = upload,
 	};
-	const bool done = s3_call(upload->s3, &request, &answer, err) &&
-			  xml_read_upload_id(buffer_bytes(&answer.http.body), &upload->arena,
-				  &upload->upload_id, err);
+	const bool done = s3_call(upload->s3, &request, &answer, err);
 	if (!done)
 		upload->upload_id = NULL;
 	s3_answer_deinit(&answer);
 	return done;
+}
+
+static bool take_etag(const struct s3_store *s3, const struct http_answer *answer, void *result,
+	struct error *err)
+{
+	char **etag = result;
+	const char *said = http_answer_header(answer, "etag");
+	(void)s3;
+	if (said == NULL)
+		return error_set(err, ERROR_LOST, "the S3 server tells no ETag of a part");
+	*etag = strcpy(memory_allocate(strlen(said) + 1, 1), said);
+	return true;
 }
 
 /* *etag is malloc'ed. */
@@ -130,34 +152,22 @@ static bool put_part(const struct part *part, char **etag, struct error *err)
 		.body = buffer_bytes(&part->body),
 		/* TLS vouches for the bytes; the hash would make the server half as fast. */
 		.body_hash = upload->s3->is_tls ? SIGN_UNSIGNED : NULL,
+		.take = take_etag,
+		.result = etag,
 	};
-	bool done = s3_call(upload->s3, &request, &answer, err);
+	const bool done = s3_call(upload->s3, &request, &answer, err);
 	if (!done && err->kind == ERROR_MISSING)
 		err->kind = ERROR_LOST; /* somebody has ended the upload: it may be begun again */
-	const char *said = done ? http_answer_header(&answer.http, "etag") : NULL;
-	if (said != NULL)
-		*etag = strdup(said);
-	else if (done)
-		done = error_set(err, ERROR_CORRUPT, "the S3 server tells no ETag of a part");
 	s3_answer_deinit(&answer);
 	return done;
 }
 
-/* The status is sent before the work is done, so a 200 may carry an Error. */
-static bool check_completion(const struct s3_store *s3, struct s3_answer *answer, struct error *err)
+static bool take_completion(const struct s3_store *s3, const struct http_answer *answer,
+	void *result, struct error *err)
 {
-	const struct bytes document = buffer_bytes(&answer->http.body);
-	if (xml_is_completion(document))
-		return true;
-	struct arena arena = { 0 };
-	struct xml_error error;
-	answer->may_have_happened = true;
-	if (xml_read_error(document, &arena, &error))
-		s3_fail(s3, answer->http.status, &error, err);
-	else
-		error_set(err, ERROR_LOST, "the answer to the end of an upload is cut off");
-	arena_deinit(&arena);
-	return false;
+	(void)s3, (void)result;
+	return xml_is_completion(buffer_bytes(&answer->body)) ||
+	       error_set(err, ERROR_LOST, "the answer to the end of an upload is cut off");
 }
 
 static bool complete(struct s3_upload *upload, bool *is_over, struct error *err)
@@ -173,14 +183,17 @@ static bool complete(struct s3_upload *upload, bool *is_over, struct error *err)
 		.headers = { { "If-None-Match", "*" }, { "Content-Type", "application/xml" } },
 		.header_count = 2,
 		.body = buffer_bytes(&body),
+		.take = take_completion,
 	};
-	bool done = s3_call(upload->s3, &request, &answer, err) &&
-		    check_completion(upload->s3, &answer, err);
-	const bool is_refused = answer.http.status == STATUS_CONDITION;
-	if (!done && (is_refused || answer.may_have_happened || err->kind == ERROR_MISSING))
-		done = resolve(
-			upload, upload->identity, is_refused || err->kind == ERROR_MISSING, err);
-	*is_over = done || err->kind == ERROR_UNCERTAIN;
+	bool done = s3_call(upload->s3, &request, &answer, err);
+	const bool is_refused =
+		!done && (answer.http.status == STATUS_CONDITION || err->kind == ERROR_MISSING);
+	const bool may_come = !done && !is_refused && answer.may_have_happened;
+	if (is_refused || may_come)
+		done = resolve(upload, upload->identity, is_refused, err);
+	if (!done && may_come && err->kind == ERROR_BUSY)
+		err->kind = ERROR_UNCERTAIN; /* the server may be at it still */
+	*is_over = done || (may_come && err->kind != ERROR_CONFLICT);
 	s3_answer_deinit(&answer);
 	buffer_deinit(&body);
 	return done;
@@ -202,34 +215,82 @@ static void give_up(struct s3_store *s3, const char *key, const char *upload_id)
 	s3_answer_deinit(&answer);
 }
 
-/* What earlier processes left behind; once in a process that uploads in parts at all. */
-static void forget_old_uploads(struct s3_store *s3)
+/* --- uploads that processes of long ago left behind: they cost room, no more ---------------- */
+
+struct unfinished {
+	struct arena arena; /* of the page */
+	struct xml_unfinished_page page;
+};
+
+static bool take_unfinished(const struct s3_store *s3, const struct http_answer *answer,
+	void *result, struct error *err)
 {
-	struct arena arena = { 0 };
+	struct unfinished *found = result;
+	(void)s3;
+	return xml_read_unfinished(buffer_bytes(&answer->body), &found->arena, &found->page, err);
+}
+
+static bool find_unfinished(struct s3_store *s3, const char *key_marker,
+	const char *upload_id_marker, struct unfinished *found, struct error *err)
+{
 	struct s3_answer answer;
-	struct error err;
-	struct xml_unfinished *uploads;
-	size_t count = 0;
-	if (atomic_exchange(&s3->has_forgotten, true))
-		return;
 	const struct s3_request request = {
 		.method = "GET",
 		.parameters = { { "uploads", "" }, { "encoding-type", "url" },
-			{ "prefix", s3->key_prefix } },
-		.parameter_count = 3,
+			{ "prefix", s3->key_prefix }, { "key-marker", key_marker },
+			{ "upload-id-marker", upload_id_marker } },
+		.parameter_count = key_marker[0] == '\0'         ? 3
+				   : upload_id_marker[0] == '\0' ? 4
+								 : 5,
 		.answer_size_max = XML_DOCUMENT_SIZE_MAX,
+		.take = take_unfinished,
+		.result = found,
 	};
-	if (!s3_call(s3, &request, &answer, &err) ||
-		!xml_read_unfinished(
-			buffer_bytes(&answer.http.body), &arena, &uploads, &count, &err))
-		count = 0; /* they cost room, no more */
+	*found = (struct unfinished){ 0 };
+	const bool done = s3_call(s3, &request, &answer, err);
+	s3_answer_deinit(&answer);
+	return done;
+}
+
+/* The bucket may be others', too, whose uploads may last. */
+static void give_up_old(struct s3_store *s3, const struct xml_unfinished_page *page)
+{
+	const size_t prefix_size = strlen(s3->key_prefix);
 	const micros_t old = world_now(s3->world) + atomic_load(&s3->clock_offset) -
 			     UNFINISHED_AGE_MAX_HOURS * INT64_C(3600000000);
-	for (size_t i = 0; i < count; i++)
-		if (uploads[i].began_at < old)
-			give_up(s3, uploads[i].key, uploads[i].upload_id);
-	s3_answer_deinit(&answer);
-	arena_deinit(&arena);
+	for (size_t i = 0; i < page->count; i++) {
+		const struct xml_unfinished *upload = &page->uploads[i];
+		if (upload->began_at < old &&
+			strncmp(upload->key, s3->key_prefix, prefix_size) == 0 &&
+			s3->is_own(upload->key + prefix_size))
+			give_up(s3, upload->key, upload->upload_id);
+	}
+}
+
+/* Once in a process that uploads in parts at all. */
+static void forget_old_uploads(struct s3_store *s3)
+{
+	struct unfinished last = { 0 }, found;
+	struct error err;
+	const char *key = "", *upload_id = "";
+	if (s3->is_own == NULL || atomic_exchange(&s3->has_forgotten, true))
+		return;
+	for (unsigned pages = 0; pages < UNFINISHED_PAGES_MAX; pages++) {
+		const bool done = find_unfinished(s3, key, upload_id, &found, &err);
+		arena_deinit(&last.arena);
+		last = found;
+		if (!done) {
+			error_context(&err, "looking for uploads that were left behind");
+			logline_write_error(LOGLINE_WARNING, &err);
+			break;
+		}
+		give_up_old(s3, &found.page);
+		if (found.page.next_key == NULL)
+			break;
+		key = found.page.next_key;
+		upload_id = found.page.next_upload_id;
+	}
+	arena_deinit(&last.arena);
 }
 
 /* --- the threads that put parts ------------------------------------------------------------- */

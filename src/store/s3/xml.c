@@ -103,7 +103,7 @@ static bool parse(
 	struct bytes document, struct arena *arena, struct element **out, struct error *err)
 {
 	if (document.size > XML_DOCUMENT_SIZE_MAX)
-		return error_set(err, ERROR_CORRUPT, "the server's XML is too long");
+		return error_set(err, ERROR_LOST, "the server's XML is too long");
 	struct parsing parsing = { .parser = XML_ParserCreate("UTF-8"), .arena = arena };
 	if (parsing.parser == NULL)
 		abort(); /* only without memory */
@@ -115,7 +115,7 @@ static bool parse(
 				  XML_TRUE) == XML_STATUS_OK &&
 			  parsing.refusal == NULL;
 	if (!done)
-		error_set(err, ERROR_CORRUPT, "the server's XML is not understood: %s",
+		error_set(err, ERROR_LOST, "the server's XML is not understood: %s",
 			parsing.refusal != NULL
 				? parsing.refusal
 				: XML_ErrorString(XML_GetErrorCode(parsing.parser)));
@@ -132,7 +132,7 @@ static bool parse_as(const char *name, struct bytes document, struct arena *aren
 	if (!parse(document, arena, out, err))
 		return false;
 	return strcmp((*out)->name, name) == 0 ||
-	       error_set(err, ERROR_CORRUPT, "the server sent \"%.40s\", not \"%s\"", (*out)->name,
+	       error_set(err, ERROR_LOST, "the server sent \"%.40s\", not \"%s\"", (*out)->name,
 		       name);
 }
 
@@ -286,7 +286,7 @@ bool xml_read_page(
 		if (strcmp(child->name, "Contents") != 0)
 			continue;
 		if (!read_object(child, is_encoded, arena, &out->objects[out->count++]))
-			return error_set(err, ERROR_CORRUPT,
+			return error_set(err, ERROR_LOST,
 				"the server's listing has an object without key, size or time");
 	}
 	const char *next = text_of(root, "NextContinuationToken");
@@ -294,7 +294,7 @@ bool xml_read_page(
 		return true;
 	out->next = next;
 	return next[0] != '\0' ||
-	       error_set(err, ERROR_CORRUPT, "the server's listing ends without its token");
+	       error_set(err, ERROR_LOST, "the server's listing ends without its token");
 }
 
 bool xml_read_failures(struct bytes document, struct arena *arena, struct xml_failure **out,
@@ -322,7 +322,7 @@ bool xml_read_upload_id(
 		return false;
 	*out = text_of(root, "UploadId");
 	return (*out)[0] != '\0' ||
-	       error_set(err, ERROR_CORRUPT, "the server began an upload without an id");
+	       error_set(err, ERROR_LOST, "the server began an upload without an id");
 }
 
 bool xml_is_completion(struct bytes document)
@@ -336,28 +336,37 @@ bool xml_is_completion(struct bytes document)
 	return is_one;
 }
 
-bool xml_read_unfinished(struct bytes document, struct arena *arena, struct xml_unfinished **out,
-	size_t *count, struct error *err)
+static void read_unfinished(const struct element *element, bool is_encoded, struct arena *arena,
+	struct xml_unfinished_page *out)
+{
+	struct xml_unfinished *upload = &out->uploads[out->count];
+	const char *key = text_of(element, "Key");
+	upload->key = is_encoded ? decode_url(key, arena) : key;
+	upload->upload_id = text_of(element, "UploadId");
+	/* One that cannot be told the age of is left alone. */
+	out->count += upload->key != NULL && upload->upload_id[0] != '\0' &&
+		      read_time(text_of(element, "Initiated"), &upload->began_at);
+}
+
+bool xml_read_unfinished(struct bytes document, struct arena *arena,
+	struct xml_unfinished_page *out, struct error *err)
 {
 	struct element *root;
-	*count = 0;
-	*out = NULL;
+	*out = (struct xml_unfinished_page){ 0 };
 	if (!parse_as("ListMultipartUploadsResult", document, arena, &root, err))
 		return false;
 	const bool is_encoded = strcmp(text_of(root, "EncodingType"), "url") == 0;
-	*out = arena_array(arena, struct xml_unfinished, count_of(root, "Upload"));
-	for (const struct element *child = root->children; child; child = child->next) {
-		if (strcmp(child->name, "Upload") != 0)
-			continue;
-		struct xml_unfinished *upload = &(*out)[*count];
-		const char *key = text_of(child, "Key");
-		upload->key = is_encoded ? decode_url(key, arena) : key;
-		upload->upload_id = text_of(child, "UploadId");
-		/* One that cannot be told the age of is left alone. */
-		*count += upload->key != NULL && upload->upload_id[0] != '\0' &&
-			  read_time(text_of(child, "Initiated"), &upload->began_at);
-	}
-	return true;
+	out->uploads = arena_array(arena, struct xml_unfinished, count_of(root, "Upload"));
+	for (const struct element *child = root->children; child; child = child->next)
+		if (strcmp(child->name, "Upload") == 0)
+			read_unfinished(child, is_encoded, arena, out);
+	if (strcmp(text_of(root, "IsTruncated"), "true") != 0)
+		return true;
+	const char *next = text_of(root, "NextKeyMarker");
+	out->next_key = is_encoded ? decode_url(next, arena) : next;
+	out->next_upload_id = text_of(root, "NextUploadIdMarker");
+	return (out->next_key != NULL && out->next_key[0] != '\0') ||
+	       error_set(err, ERROR_LOST, "the server's list of uploads ends without its marker");
 }
 
 /* --- the requests --- */

@@ -1,7 +1,7 @@
 /*
  * xml.h: the XML of S3's answers, and of the two requests that have some.  Pure.
  *
- * Documents are read over expat.  A document is refused, CORRUPT, when it is not well formed, has
+ * Documents are read over expat.  A document is refused, LOST, when it is not well formed, has
  * a DOCTYPE, is nested deeper than its kind needs or lacks what it must say; what else it says is
  * passed over.  Results are in the arena.  API: Amazon S3 API Reference.
  */
@@ -45,6 +45,13 @@ struct xml_unfinished { /* a multipart upload that was begun */
 	micros_t began_at;
 };
 
+struct xml_unfinished_page { /* ListMultipartUploadsResult, asked for with encoding-type=url */
+	struct xml_unfinished *uploads;
+	size_t count;
+	const char *next_key; /* markers of the page after it; NULL: there is none */
+	const char *next_upload_id;
+};
+
 /* False when it is something else than an Error, for which *err has no words: a body may be any. */
 bool xml_read_error(struct bytes document, struct arena *arena, struct xml_error *out);
 
@@ -62,9 +69,8 @@ bool xml_read_upload_id(
 /* True for a CompleteMultipartUploadResult; an Error is told by xml_read_error. */
 bool xml_is_completion(struct bytes document);
 
-/* ListMultipartUploadsResult, its first page */
-bool xml_read_unfinished(struct bytes document, struct arena *arena, struct xml_unfinished **out,
-	size_t *count, struct error *err) MUST_CHECK;
+bool xml_read_unfinished(struct bytes document, struct arena *arena,
+	struct xml_unfinished_page *out, struct error *err) MUST_CHECK;
 
 /* Decimal digits; false when it is something else. */
 bool xml_read_number(const char *text, uint64_t *out);

@@ -9,7 +9,7 @@ FUZZ(s3_xml)
 	struct xml_error error;
 	struct xml_page page;
 	struct xml_failure *failures;
-	struct xml_unfinished *unfinished;
+	struct xml_unfinished_page unfinished;
 	const char *upload_id;
 	size_t count;
 	if (xml_read_error(document, &arena, &error))
@@ -20,7 +20,7 @@ FUZZ(s3_xml)
 		CHECK(failures[count - 1].error.code != NULL);
 	if (xml_read_upload_id(document, &arena, &upload_id, &err))
 		CHECK(!xml_is_completion(document));
-	if (xml_read_unfinished(document, &arena, &unfinished, &count, &err) && count > 0)
-		CHECK(unfinished[count - 1].upload_id[0] != '\0');
+	if (xml_read_unfinished(document, &arena, &unfinished, &err) && unfinished.count > 0)
+		CHECK(unfinished.uploads[unfinished.count - 1].upload_id[0] != '\0');
 	arena_deinit(&arena);
 }

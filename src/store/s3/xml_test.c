@@ -15,7 +15,7 @@ static bool read_page(const char *text, struct arena *arena, struct xml_page *pa
 {
 	struct error err = { 0 };
 	const bool done = xml_read_page(bytes_of_cstring(text), arena, page, &err);
-	CHECK(done || err.kind == ERROR_CORRUPT);
+	CHECK(done || err.kind == ERROR_LOST);
 	return done;
 }
 
@@ -85,7 +85,7 @@ TEST(a_listing_cut_anywhere_is_refused)
 		struct xml_page page;
 		struct error err = { 0 };
 		CHECK(!xml_read_page(bytes_of(PAGE, cut), &arena, &page, &err));
-		CHECK_EQUAL(err.kind, ERROR_CORRUPT);
+		CHECK_EQUAL(err.kind, ERROR_LOST);
 		arena_deinit(&arena);
 	}
 }
@@ -146,7 +146,7 @@ TEST(the_other_answers_in_xml_are_read)
 	struct arena arena = { 0 };
 	struct error err = { 0 };
 	struct xml_failure *failures;
-	struct xml_unfinished *uploads;
+	struct xml_unfinished_page unfinished;
 	const char *id;
 	size_t count;
 	CHECK_OK(xml_read_failures(
@@ -165,7 +165,7 @@ TEST(the_other_answers_in_xml_are_read)
 	CHECK_TEXT(id, "u/1");
 	CHECK(!xml_read_upload_id(
 		BYTES_LITERAL("<InitiateMultipartUploadResult/>"), &arena, &id, &err));
-	CHECK_EQUAL(err.kind, ERROR_CORRUPT);
+	CHECK_EQUAL(err.kind, ERROR_LOST);
 	CHECK(xml_is_completion(BYTES_LITERAL("\n\n<CompleteMultipartUploadResult/>")));
 	CHECK(!xml_is_completion(BYTES_LITERAL("<Error/>")));
 	CHECK_OK(xml_read_unfinished(
@@ -173,10 +173,24 @@ TEST(the_other_answers_in_xml_are_read)
 				       "1</UploadId><Initiated>2010-11-10T20:48:33.000Z</Initiated>"
 				       "</Upload><Upload><Key>old</Key></Upload>"
 				       "</ListMultipartUploadsResult>"),
-			 &arena, &uploads, &count, &err),
+			 &arena, &unfinished, &err),
 		&err);
-	CHECK_EQUAL(count, 1);
-	CHECK_TEXT(uploads[0].upload_id, "1");
+	CHECK_EQUAL(unfinished.count, 1);
+	CHECK_TEXT(unfinished.uploads[0].upload_id, "1");
+	CHECK(unfinished.next_key == NULL);
+	CHECK_OK(xml_read_unfinished(
+			 BYTES_LITERAL("<ListMultipartUploadsResult><EncodingType>url"
+				       "</EncodingType><IsTruncated>true</IsTruncated>"
+				       "<NextKeyMarker>a%20b</NextKeyMarker><NextUploadIdMarker>7"
+				       "</NextUploadIdMarker></ListMultipartUploadsResult>"),
+			 &arena, &unfinished, &err),
+		&err);
+	CHECK_TEXT(unfinished.next_key, "a b");
+	CHECK_TEXT(unfinished.next_upload_id, "7");
+	CHECK(!xml_read_unfinished(
+		BYTES_LITERAL("<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>"
+			      "</ListMultipartUploadsResult>"),
+		&arena, &unfinished, &err));
 	arena_deinit(&arena);
 }
 
