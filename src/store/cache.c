@@ -176,6 +176,15 @@ static bool file_is_whole(const struct cache *cache, const struct index_object *
 	return ok;
 }
 
+/* The ranges of a file that is about to be made again, as a hole. */
+static bool forget_ranges(struct cache *cache, int64_t id, struct arena *arena, struct error *err)
+{
+	const struct byte_ranges none = { 0 };
+	struct byte_ranges present;
+	return index_ranges(cache->index, id, arena, &present, err) &&
+	       (present.count == 0 || cache_set_ranges(cache, id, &none, err));
+}
+
 /* One whose bytes are not what they were, unless somebody uses it. */
 static bool discard(struct cache *cache, const struct index_object *entry, struct arena *arena,
 	struct error *err)
@@ -229,7 +238,7 @@ static bool find_present(
 			" when it was read first",
 			piece->uri, piece->object->size, piece->entry.size);
 	if (!file_is_whole(cache, &piece->entry))
-		return index_remove_ranges(cache->index, id, err);
+		return forget_ranges(cache, id, fetch->arena, err);
 	return index_ranges(cache->index, id, fetch->arena, out, err) &&
 	       touch(cache, &piece->entry, err);
 }
@@ -452,7 +461,9 @@ static bool keep_bytes(struct fetch *fetch, struct bytes bytes, struct error *er
 {
 	struct piece *piece = &fetch->pieces[0];
 	struct file *file = NULL;
-	if (!admit(fetch, err))
+	if (!admit(fetch, err) ||
+		(!file_is_whole(fetch->cache, &piece->entry) &&
+			!forget_ranges(fetch->cache, piece->entry.id, fetch->arena, err)))
 		return false;
 	const char *path = cache_file(fetch->cache, piece->entry.file, fetch->arena);
 	const bool ok = world_open(world_posix(), path, FILE_CREATE, &file, err) &&

@@ -156,6 +156,13 @@ void cache_use(
 	struct cache *cache, const struct index_object *object, const struct byte_ranges *wanted);
 void cache_end_use(struct cache *cache);
 
+/*
+ * Outside of a change, and durable: a range that the index forgets must not come back with a crash
+ * of the machine when its bytes become a hole.
+ */
+bool cache_set_ranges(struct cache *cache, int64_t id, const struct byte_ranges *ranges,
+	struct error *err) MUST_CHECK;
+
 /* Outside of a change: of objects that are in use here alone, what is not wanted goes. */
 bool cache_trim(struct cache *cache, struct error *err) MUST_CHECK;
 

@@ -100,7 +100,7 @@ void cache_end_use(struct cache *cache)
 
 /* ---- cutting down ---- */
 
-static bool set_ranges(
+bool cache_set_ranges(
 	struct cache *cache, int64_t id, const struct byte_ranges *ranges, struct error *err)
 {
 	if (!index_be_durable(cache->index, true, err) || !cache_change_begin(cache, err))
@@ -139,7 +139,7 @@ static bool trim_object(struct cache *cache, int64_t id, const struct use *use, 
 		const struct byte_ranges surplus = ranges_missing(&present, &use->wanted, &arena);
 		const struct byte_ranges kept = ranges_missing(&present, &surplus, &arena);
 		if (surplus.count > 0)
-			ok = set_ranges(cache, id, &kept, err) &&
+			ok = cache_set_ranges(cache, id, &kept, err) &&
 			     (!punch(use->file, &surplus) ||
 				     index_set_charge(
 					     cache->index, id, ranges_disk_bytes(&kept), err));

@@ -602,6 +602,16 @@ TEST(a_damaged_index_is_made_again_unless_it_is_in_use)
 	lab_close(&lab);
 }
 
+static void set_boot(struct lab *lab, const char *boot)
+{
+	sqlite3 *db;
+	CHECK(sqlite3_open(arena_format(&lab->arena, "%s/walberg-cache.db", lab->directory), &db) ==
+		SQLITE_OK);
+	CHECK(sqlite3_exec(db, arena_format(&lab->arena, "UPDATE state SET boot = '%s'", boot),
+		      NULL, NULL, NULL) == SQLITE_OK);
+	sqlite3_close(db);
+}
+
 TEST(after_a_crash_of_the_machine_files_that_the_index_does_not_know_go)
 {
 	struct lab lab;
@@ -612,16 +622,168 @@ TEST(after_a_crash_of_the_machine_files_that_the_index_does_not_know_go)
 	close(open(stray, O_WRONLY | O_CREAT, 0600));
 	lab_reopen(&lab);
 	CHECK(access(stray, F_OK) == 0);
-	sqlite3 *db;
-	const char *path = arena_format(&lab.arena, "%s/walberg-cache.db", lab.directory);
-	CHECK(sqlite3_open(path, &db) == SQLITE_OK);
-	CHECK(sqlite3_exec(db, "UPDATE state SET boot = 'before'", NULL, NULL, NULL) == SQLITE_OK);
-	sqlite3_close(db);
+	set_boot(&lab, "before");
 	lab_reopen(&lab);
 	CHECK(access(stray, F_OK) != 0);
 	lab.calls = 0;
 	check_bytes(fetch(&lab, "a", 0, 1000), "a", 0, 1000);
 	CHECK_EQUAL(lab.calls, 0);
+	lab_close(&lab);
+}
+
+/* ---- crashes of the machine ---- */
+
+/*
+ * What a crash can leave of the index: what was synced last, or any later state.  SQLite's calls
+ * for a sync are watched; what is behind them is copied to "synced".
+ */
+static struct {
+	sqlite3_vfs vfs;
+	sqlite3_vfs *real;
+	sqlite3_io_methods methods[2]; /* of the index itself and of its log, which differ */
+	int (*real_sync)(sqlite3_file *, int);
+	const char *directory; /* of the cache */
+	size_t sync_count;
+} power;
+
+static const char *const INDEX_FILES[] = { "walberg-cache.db", "walberg-cache.db-wal" };
+
+static void copy_file(const char *from, const char *to)
+{
+	struct buffer bytes = { 0 };
+	struct file *file;
+	struct error err;
+	unlink(to);
+	if (!world_read_file(world_posix(), from, 64 << 20, &bytes, &err)) {
+		CHECK_EQUAL(err.kind, ERROR_MISSING);
+		return;
+	}
+	CHECK_OK(world_open(world_posix(), to, FILE_CREATE, &file, &err), &err);
+	CHECK_OK(file_write_at(file, 0, buffer_bytes(&bytes), &err), &err);
+	file_close(file);
+	buffer_deinit(&bytes);
+}
+
+static void copy_index(const char *from, const char *to)
+{
+	struct arena arena = { 0 };
+	struct error err;
+	CHECK_OK(world_make_directories(world_posix(), to, &err), &err);
+	for (size_t i = 0; i < 2; i++)
+		copy_file(arena_format(&arena, "%s/%s", from, INDEX_FILES[i]),
+			arena_format(&arena, "%s/%s", to, INDEX_FILES[i]));
+	arena_deinit(&arena);
+}
+
+static const char *index_copy(struct arena *arena, const char *name)
+{
+	return arena_format(arena, "%s-%s", power.directory, name);
+}
+
+static void power_step_begin(void)
+{
+	struct arena arena = { 0 };
+	copy_index(power.directory, index_copy(&arena, "before"));
+	power.sync_count = 0;
+	arena_deinit(&arena);
+}
+
+/* The one from before the step, unless something was synced meanwhile. */
+static const char *power_earliest_index(void)
+{
+	return power.sync_count > 0 ? "synced" : "before";
+}
+
+static int power_sync(sqlite3_file *file, int flags)
+{
+	struct arena arena = { 0 };
+	const int code = power.real_sync(file, flags);
+	power.sync_count++;
+	copy_index(power.directory, index_copy(&arena, "synced"));
+	arena_deinit(&arena);
+	return code;
+}
+
+static int power_open(
+	sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+{
+	const int code = power.real->xOpen(vfs, name, file, flags, out_flags);
+	if (code != SQLITE_OK || !(flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)))
+		return code;
+	sqlite3_io_methods *methods = &power.methods[(flags & SQLITE_OPEN_WAL) != 0];
+	power.real_sync = file->pMethods->xSync;
+	*methods = *file->pMethods;
+	methods->xSync = power_sync;
+	file->pMethods = methods;
+	return code;
+}
+
+static void power_watch(struct lab *lab)
+{
+	power.real = sqlite3_vfs_find(NULL);
+	power.vfs = *power.real;
+	power.vfs.zName = "watched";
+	power.vfs.xOpen = power_open;
+	power.directory = lab->directory;
+	CHECK(sqlite3_vfs_register(&power.vfs, 1) == SQLITE_OK);
+	lab_reopen(lab);
+}
+
+static void power_unwatch(void)
+{
+	sqlite3_vfs_unregister(&power.vfs);
+	sqlite3_vfs_register(power.real, 1);
+}
+
+/* What the next start finds: the files as they are, and that index. */
+static void check_after_crash(
+	struct lab *lab, const char *index, const char *const *paths, size_t count, uint64_t end)
+{
+	struct lab after = { .store = lab->store, .size_max = 100 << 20 };
+	struct file_info *infos;
+	size_t file_count;
+	struct error err;
+	after.directory = index_copy(&after.arena, "after");
+	const char *files = arena_format(&after.arena, "%s/objects", after.directory);
+	CHECK_OK(world_make_directories(world_posix(), files, &err), &err);
+	CHECK_OK(world_list(world_posix(), cache_files(lab->cache), &after.arena, &infos,
+			 &file_count, &err),
+		&err);
+	for (size_t i = 0; i < file_count; i++)
+		copy_file(
+			arena_format(&after.arena, "%s/%s", cache_files(lab->cache), infos[i].name),
+			arena_format(&after.arena, "%s/%s", files, infos[i].name));
+	copy_index(index_copy(&after.arena, index), after.directory);
+	set_boot(&after, "before");
+	after.cache = open_cache(&after);
+	for (size_t i = 0; i < count; i++)
+		check_bytes(fetch(&after, paths[i], 0, end), paths[i], 0, end);
+	cache_close(after.cache);
+	CHECK_OK(world_list(world_posix(), files, &after.arena, &infos, &file_count, &err), &err);
+	for (size_t i = 0; i < file_count; i++)
+		unlink(arena_format(&after.arena, "%s/%s", files, infos[i].name));
+	arena_deinit(&after.arena);
+}
+
+TEST(a_hole_is_not_taken_for_the_bytes_of_a_file_that_was_removed_when_the_machine_crashes)
+{
+	static const char *const PATHS[] = { "a" };
+	struct lab lab;
+	lab_open(&lab, 100 << 20);
+	put(&lab, "a", OBJECT_SIZE);
+	power_watch(&lab);
+	const char *file = fetch(&lab, "a", 0, 100 * KB);
+	power_step_begin();
+	CHECK(unlink(file) == 0);
+	fetch(&lab, "a", 800 * KB, 801 * KB);
+	check_after_crash(&lab, power_earliest_index(), PATHS, 1, OBJECT_SIZE);
+
+	power_step_begin();
+	CHECK(unlink(file) == 0);
+	get(&lab, "a", OBJECT_SIZE); /* whose bytes are not durable */
+	CHECK(truncate(file, 0) == 0 && truncate(file, OBJECT_SIZE) == 0);
+	check_after_crash(&lab, power_earliest_index(), PATHS, 1, OBJECT_SIZE);
+	power_unwatch();
 	lab_close(&lab);
 }
 
