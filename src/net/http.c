@@ -168,6 +168,14 @@ static bool is_loopback(const char *url)
 	return false;
 }
 
+/* What is never slower than it may be is done by then. */
+static long time_limit_ms(const struct http *http, const struct http_request *request)
+{
+	const uint64_t size = request->body.size + request->answer_size_max + HEADERS_SIZE_MAX;
+	const micros_t waits = http->options.connect_timeout + 2 * http->options.stall_timeout;
+	return (long)(size / HTTP_SPEED_MIN * 1000) + (long)(waits / 1000);
+}
+
 static void set_options(CURL *curl, const struct http *http, const struct http_request *request)
 {
 	curl_easy_setopt(curl, CURLOPT_URL, request->url);
@@ -179,7 +187,8 @@ static void set_options(CURL *curl, const struct http *http, const struct http_r
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER_SIZE);
 	curl_easy_setopt(
 		curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(http->options.connect_timeout / 1000));
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)HTTP_SPEED_MIN);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, time_limit_ms(http, request));
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
 		(long)((http->options.stall_timeout + 999999) / 1000000));
 	if (http->ca_file != NULL)

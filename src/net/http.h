@@ -10,8 +10,8 @@
  * that refuses the second one.
  *
  * Kinds: BUSY (no connection: nothing was sent), LOST (the connection broke or stalled after
- * that: the request may have been carried out), LIMIT (the answer is larger than asked for),
- * SETUP (address, TLS).
+ * that, or was slower than it may be: the request may have been carried out), LIMIT (the answer is
+ * larger than asked for), SETUP (address, TLS).
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -21,9 +21,13 @@
 
 struct http;
 
+enum {
+	HTTP_SPEED_MIN = 4 * 1024, /* bytes in a second: what is slower counts as broken off */
+};
+
 struct http_options {
 	micros_t connect_timeout;
-	micros_t stall_timeout; /* without a byte in either direction; whole seconds */
+	micros_t stall_timeout; /* at less than HTTP_SPEED_MIN, both directions; whole seconds */
 	const char *ca_file;    /* certificates that are trusted, PEM; NULL: the system's */
 };
 

@@ -4,6 +4,7 @@
 #include "net/http_fixture.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -229,6 +230,45 @@ TEST(a_server_that_stalls_is_given_up)
 	CHECK(!ask(&asking, "GET", ""));
 	CHECK_EQUAL(asking.err.kind, ERROR_LOST);
 	end(&asking);
+}
+
+/* A byte now and then, until the client has had enough. */
+static void *trickle(void *context)
+{
+	const int listener = *(int *)context;
+	const int peer = accept(listener, NULL, NULL);
+	struct pollfd closing = { .fd = peer, .events = POLLRDHUP };
+	static const char HEAD[] = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+	CHECK(send(peer, HEAD, sizeof HEAD - 1, MSG_NOSIGNAL) == sizeof HEAD - 1);
+	while (poll(&closing, 1, 20) == 0 && send(peer, "x", 1, MSG_NOSIGNAL) == 1) {
+	}
+	close(peer);
+	return NULL;
+}
+
+TEST(a_server_that_says_a_byte_now_and_then_is_given_up)
+{
+	struct asking asking = { 0 };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	socklen_t size = sizeof address;
+	pthread_t thread;
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
+	CHECK(listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&address, &size) == 0);
+	CHECK_EQUAL(pthread_create(&thread, NULL, trickle, &listener), 0);
+	open_client(&asking);
+	CHECK(!ask_at(&asking,
+		arena_format(&asking.arena, "http://127.0.0.1:%u/", ntohs(address.sin_port)), "GET",
+		""));
+	CHECK_EQUAL(asking.err.kind, ERROR_LOST);
+	pthread_join(thread, NULL);
+	CHECK(asking.answer.body.size < 500);
+	close(listener);
+	http_answer_deinit(&asking.answer);
+	http_close(asking.http);
+	arena_deinit(&asking.arena);
 }
 
 TEST(a_request_without_a_connection_was_not_sent)
