@@ -87,7 +87,7 @@ restart: ## stop and start it; restart-NAME is one service
 restart-%:
 	@$(STACK) restart $*
 
-init-minio: ## make the buckets "warehouse" and "staging"
+init-minio: ## make MinIO's buckets where they are missing
 	@STACK=$(STACK) scripts/init-minio
 
 sample-data: ## load the sample shop (scripts/init-db.sql); may be repeated

@@ -106,6 +106,14 @@ keep_ports() {
 	} >"$state/ports"
 }
 
+# The buckets that are missing, by MinIO's client of either form.
+buckets() {
+	local bucket
+	for bucket in $BUCKETS; do
+		run_mc mb --quiet --ignore-existing "stack/$bucket"
+	done
+}
+
 check_service() {
 	[[ " $SERVICES " == *" $1 "* ]] ||
 		fail "the stack has no service \"$1\"" "Its services are: $SERVICES."

@@ -18,12 +18,7 @@ minio_run() {
 
 minio_answers() { curl -fs -o /dev/null "$(minio_address)/minio/health/ready"; }
 
-minio_complete() {
-	local bucket
-	for bucket in $BUCKETS; do
-		run_mc mb --quiet --ignore-existing "stack/$bucket" >/dev/null
-	done
-}
+minio_complete() { buckets >/dev/null; }
 
 run_mc() {
 	as_server env MC_HOST_stack="http://$MINIO_ACCESS_KEY:$MINIO_SECRET_KEY@127.0.0.1:$STACK_MINIO_PORT" \

@@ -64,6 +64,34 @@ def test_the_services_are_those_of_the_native_stack(compose):
     assert sorted(compose["services"]) == sorted(native.group(1).split()) == sorted(SERVICES)
 
 
+def test_the_buckets_are_those_of_the_native_stack(compose):
+    native = re.search(r'^BUCKETS="(.*)"', (ROOT / "deploy/settings.sh").read_text(), re.M)
+    made = compose["services"]["minio"]["environment"]["BUCKETS"].split()
+    assert made == [f"stack/{name}" for name in native.group(1).split()]
+
+
+def test_a_bucket_that_is_missing_makes_minio_unhealthy_and_is_made_once(compose, tmp_path):
+    asked, flag = tmp_path / "asked", tmp_path / "buckets"
+    program = tmp_path / "mc"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{asked}; [ "$1" = ready ] || [ -e {tmp_path}/yes ]')
+    program.chmod(0o755)
+    test = compose["services"]["minio"]["healthcheck"]["test"]
+    command = (test if isinstance(test, str) else test[-1]).replace("$$", "$")
+    command = command.replace("/tmp/buckets", str(flag))
+
+    def is_healthy():
+        return subprocess.run(["sh", "-c", command], check=False, timeout=60, env={
+            "PATH": f"{tmp_path}:{os.environ['PATH']}", "BUCKETS": "stack/a stack/b"},
+            ).returncode == 0
+    assert not is_healthy()
+    (tmp_path / "yes").write_text("")
+    assert is_healthy() and is_healthy()
+    assert asked.read_text().splitlines() == [
+        "ready --quiet stack", "mb --quiet --ignore-existing stack/a stack/b",
+        "ready --quiet stack", "mb --quiet --ignore-existing stack/a stack/b",
+        "ready --quiet stack"]
+
+
 def test_every_service_is_pinned_has_a_health_check_and_waits_for_what_it_needs(compose):
     for name, service in compose["services"].items():
         image = service["image"]
