@@ -4,7 +4,8 @@ export HOME := $(or $(HOME),$(shell getent passwd $$(id -u) | cut -d: -f6))
 export CMAKE_C_COMPILER_LAUNCHER := ccache
 
 PREFIX ?= /usr/local
-LIBRARY = $(shell ldd build/release/walberg | awk '/libduckdb/ { print $$3 }')
+PROGRAM = build/release/walberg
+LIBRARY = $(shell ldd $(PROGRAM) | awk '/libduckdb/ { print $$3 }')
 
 # The form of the stack: that which is up, else docker where a container engine answers, else native.
 FORM ?= $(or $(shell sed -n 's/^FORM=//p' "$${STACK_DIR:-.stack}/ports" 2>/dev/null),$\
@@ -25,8 +26,8 @@ program: setup ## the program, at build/walberg (what "make" makes)
 	@ln -sfn release/walberg build/walberg
 
 install: ## what "make" built, for every user: PREFIX/bin/walberg (PREFIX=/usr/local)
-	@test -x build/release/walberg || { echo 'nothing is built; run "make" first' >&2; exit 1; }
-	@install -D -t $(DESTDIR)$(PREFIX)/lib/walberg build/release/walberg
+	@test -x $(PROGRAM) || { echo 'nothing is built; run "make" first' >&2; exit 1; }
+	@install -D $(PROGRAM) $(DESTDIR)$(PREFIX)/lib/walberg/walberg
 	@install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/walberg $(LIBRARY)
 	@install -d $(DESTDIR)$(PREFIX)/bin
 	@ln -sfn ../lib/walberg/walberg $(DESTDIR)$(PREFIX)/bin/walberg

@@ -4,15 +4,12 @@
 walberg_address() { echo "http://127.0.0.1:$STACK_WALBERG_PORT"; }
 walberg_ports() { echo "WALBERG"; }
 
-# Its library comes with it, for a user who cannot reach the builder's files.
+# Installed, with its library, for a user who cannot reach the builder's files.
 walberg_prepare() {
-	local program=${WALBERG:-$root/build/walberg} library
+	local program=${WALBERG:-$root/build/release/walberg}
 	[ -x "$program" ] || fail "walberg is not built" "Run make build."
-	make_folder "$state/programs/walberg" 755
 	make_folder "$state/lake" 755
-	cp --remove-destination -L "$program" "$state/programs/walberg/walberg"
-	library=$(ldd "$program" | awk '/libduckdb/ { print $3 }')
-	cp -uL "$library" "$state/programs/walberg/"
+	make --no-print-directory install PROGRAM="$program" DESTDIR= PREFIX="$state/programs/walberg"
 }
 
 walberg_run() { walberg_here run; }
@@ -31,6 +28,5 @@ walberg_here() {
 	# shellcheck source=/dev/null
 	. "$state/env"
 	cd "$state" || exit
-	as_server env LD_LIBRARY_PATH="$state/programs/walberg" \
-		"$state/programs/walberg/walberg" "$@"
+	as_server "$state/programs/walberg/bin/walberg" "$@"
 }
