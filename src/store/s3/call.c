@@ -108,7 +108,7 @@ static struct meaning meaning_of(unsigned status, const char *code)
 
 static void hint_at_keys(const struct s3_store *s3, enum hint hint, struct error *err)
 {
-	const char *access_key = s3->credentials.access_key;
+	const char *access_key = atomic_load(&s3->credentials)->access_key;
 	if (hint == HINT_RIGHTS)
 		error_hint(err,
 			"Allow the access key \"%s\" s3:ListBucket and "
@@ -122,6 +122,11 @@ static void hint_at_keys(const struct s3_store *s3, enum hint hint, struct error
 	else if (hint == HINT_SECRET_KEY)
 		error_hint(
 			err, "Set s3.secret_key to the secret of access key \"%s\".", access_key);
+	else if (hint == HINT_TOKEN && s3->credentials_file != NULL)
+		error_hint(err,
+			"Write keys that are valid to profile \"%s\" in \"%s\"; they are read "
+			"again.",
+			s3->profile, s3->credentials_file);
 	else if (hint == HINT_TOKEN)
 		error_hint(err,
 			"Set s3.session_token to the one that belongs to access key \"%s\", "
@@ -260,29 +265,31 @@ static const char *url_of(const struct s3_store *s3, const struct s3_request *re
 }
 
 static size_t list_headers(const struct s3_store *s3, const struct s3_request *request,
-	const char *body_hash, const char *time, struct http_header headers[HEADERS_MAX])
+	const struct s3_credentials *credentials, const char *body_hash, const char *time,
+	struct http_header headers[HEADERS_MAX])
 {
 	size_t count = 0;
 	headers[count++] = (struct http_header){ "Host", s3->host };
 	headers[count++] = (struct http_header){ "x-amz-date", time };
 	headers[count++] = (struct http_header){ "x-amz-content-sha256", body_hash };
-	if (s3->session_token != NULL)
+	if (credentials->session_token != NULL)
 		headers[count++] =
-			(struct http_header){ "x-amz-security-token", s3->session_token };
+			(struct http_header){ "x-amz-security-token", credentials->session_token };
 	for (size_t i = 0; i < request->header_count; i++)
 		headers[count++] = request->headers[i];
 	return count;
 }
 
-static bool attempt(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
-	struct http_answer *answer, struct error *err)
+static bool attempt(struct s3_store *s3, const struct s3_request *request,
+	const struct s3_credentials *credentials, const char *body_hash, struct http_answer *answer,
+	struct error *err)
 {
 	struct arena arena = { 0 };
 	char time[SIGN_TIME_SIZE];
 	struct http_header headers[HEADERS_MAX];
 	const char *path = path_of(s3, request, &arena);
 	sign_time(world_now(s3->world) + atomic_load(&s3->clock_offset), time);
-	size_t count = list_headers(s3, request, body_hash, time, headers);
+	size_t count = list_headers(s3, request, credentials, body_hash, time, headers);
 	const struct sign_request signing = {
 		.method = request->method,
 		.path = path,
@@ -296,7 +303,10 @@ static bool attempt(struct s3_store *s3, const struct s3_request *request, const
 		.service = "s3",
 	};
 	headers[count++] = (struct http_header){ "Authorization",
-		sign_authorization(&signing, &s3->credentials, &arena) };
+		sign_authorization(&signing,
+			&(struct sign_credentials){
+				credentials->access_key, credentials->secret_key },
+			&arena) };
 	const struct http_request sending = {
 		.method = request->method,
 		.url = url_of(s3, request, path, &arena),
@@ -357,17 +367,29 @@ static bool fail_unanswered(const struct s3_store *s3, const struct s3_request *
 	return error_context(err, "asking %s", s3->endpoint);
 }
 
+static bool next_try_knows_better(struct s3_store *s3, enum hint hint,
+	const struct s3_credentials *used, const struct http_answer *answer)
+{
+	if (hint == HINT_CLOCK)
+		return set_clock(s3, answer);
+	if (hint != HINT_TOKEN && hint != HINT_ACCESS_KEY)
+		return false;
+	/* What writes the file may be late; it has written keys that were good. */
+	return s3_credentials_renew(s3, used) ||
+	       (hint == HINT_TOKEN && s3->credentials_file != NULL && atomic_load(&s3->is_found));
+}
+
 static bool try_once(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
 	struct s3_answer *answer, struct error *err)
 {
 	struct http_answer *http = &answer->http;
+	const struct s3_credentials *credentials = atomic_load(&s3->credentials);
+	enum hint hint = HINT_NONE;
 	http_answer_reset(http);
-	if (!attempt(s3, request, body_hash, http, err))
+	if (!attempt(s3, request, credentials, body_hash, http, err))
 		return fail_unanswered(s3, request, answer, err);
 	if (http->status < STATUS_OK || http->status > STATUS_OK_MAX) {
-		const enum hint hint = fail_of_status(s3, request, http, err);
-		if (hint == HINT_CLOCK && set_clock(s3, http))
-			err->kind = ERROR_BUSY; /* the next try knows the time */
+		hint = fail_of_status(s3, request, http, err);
 	} else if (request->take == NULL || request->take(s3, http, request->result, err)) {
 		atomic_store(&s3->is_found, true);
 		return true;
@@ -376,6 +398,8 @@ static bool try_once(struct s3_store *s3, const struct s3_request *request, cons
 	}
 	/* What is on the way may say so after it has passed the request on. */
 	answer->may_have_happened |= err->kind == ERROR_BUSY || err->kind == ERROR_LOST;
+	if (next_try_knows_better(s3, hint, credentials, http))
+		err->kind = ERROR_BUSY;
 	return false;
 }
 

@@ -432,6 +432,7 @@ static void s3_close(struct store *store)
 	struct s3_store *s3 = (struct s3_store *)store;
 	s3_pool_deinit(&s3->pool);
 	http_close(s3->http);
+	pthread_mutex_destroy(&s3->credentials_lock);
 	arena_deinit(&s3->arena);
 	free(s3);
 }
@@ -530,19 +531,9 @@ static bool set_options(struct s3_store *s3, const struct s3_options *options, s
 {
 	if (!set_location(s3, options->location, err))
 		return false;
-	if (options->access_key == NULL || options->secret_key == NULL) {
-		error_set(err, ERROR_SETUP, "%s is not given",
-			options->access_key == NULL ? "s3.access_key" : "s3.secret_key");
-		return error_hint(err,
-			"Set s3.access_key and s3.secret_key, or AWS_ACCESS_KEY_ID and "
-			"AWS_SECRET_ACCESS_KEY, or MINIO_ACCESS_KEY and MINIO_SECRET_KEY, or "
-			"write them to ~/.aws/credentials.");
-	}
+	if (!s3_credentials_open(s3, options, err))
+		return false;
 	s3->region = arena_copy_cstring(&s3->arena, options->region);
-	s3->credentials.access_key = arena_copy_cstring(&s3->arena, options->access_key);
-	s3->credentials.secret_key = arena_copy_cstring(&s3->arena, options->secret_key);
-	if (options->session_token != NULL && options->session_token[0] != '\0')
-		s3->session_token = arena_copy_cstring(&s3->arena, options->session_token);
 	s3->is_path_style = wants_path_style(options, s3->bucket);
 	s3->retry_time = options->retry_time > 0 ? options->retry_time : RETRY_TIME;
 	s3->is_own = options->is_own;
@@ -577,6 +568,7 @@ bool store_s3_open(struct world *world, const struct s3_options *options, struct
 	s3->base.ops = &OPS;
 	s3->world = world;
 	s3_pool_init(&s3->pool);
+	pthread_mutex_init(&s3->credentials_lock, NULL);
 	bool done = set_options(s3, options, err);
 	if (done && !http_open(&transport, &s3->http, err))
 		done = error_hint(err, "Set s3.ca_file to a file of certificates in PEM.");

@@ -24,10 +24,16 @@ struct s3_options {           /* copied */
 	const char *access_key;
 	const char *secret_key;
 	const char *session_token; /* NULL: the keys need none */
-	const char *addressing;    /* "path", "virtual"; NULL: path when endpoint is set */
-	const char *ca_file;       /* as of struct http_options */
-	micros_t retry_time;       /* 0: 4 s */
-	size_t part_size_bytes;    /* 0: 8 MB; S3 wants 5 MB at least */
+	/*
+	 * The shared file, and the profile in it: where the keys come from when they are NULL, and
+	 * once more whenever the server says that they are over.  NULL: there is none.
+	 */
+	const char *credentials_file;
+	const char *profile;
+	const char *addressing; /* "path", "virtual"; NULL: path when endpoint is set */
+	const char *ca_file;    /* as of struct http_options */
+	micros_t retry_time;    /* 0: 4 s */
+	size_t part_size_bytes; /* 0: 8 MB; S3 wants 5 MB at least */
 	/* Whether nobody else makes objects of that path; NULL: uploads of long ago stay. */
 	bool (*is_own)(const char *path);
 };

@@ -44,8 +44,11 @@ struct s3_store {
 	const char *key_prefix; /* "" or "warehouse/" */
 	const char *region;
 	const char *endpoint; /* for hints */
-	struct sign_credentials credentials;
-	const char *session_token; /* or NULL */
+	/* In the arena, whose lock is that of new ones. */
+	_Atomic(const struct s3_credentials *) credentials;
+	pthread_mutex_t credentials_lock;
+	const char *credentials_file; /* NULL: they are settings */
+	const char *profile;
 	bool is_path_style;
 	bool is_tls;
 	micros_t retry_time;
@@ -96,6 +99,15 @@ void s3_answer_deinit(struct s3_answer *answer);
 /* What an Error in a document means, as an answer of that status; in a success: as in a 500. */
 bool s3_fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
 	struct error *err);
+
+/* --- credentials.c --- */
+
+/* Those of the options, or of the shared file.  SETUP: there are none, or only some. */
+bool s3_credentials_open(
+	struct s3_store *s3, const struct s3_options *options, struct error *err) MUST_CHECK;
+
+/* True when there are others than those used, which the server refused. */
+bool s3_credentials_renew(struct s3_store *s3, const struct s3_credentials *used);
 
 /* --- s3.c --- */
 

@@ -876,6 +876,71 @@ TEST(a_date_that_cannot_be_is_no_clock)
 	}
 }
 
+/* --- keys that end --------------------------------------------------------------------------- */
+
+struct renewing {
+	struct http_server *server;
+	const char *good; /* token */
+	const char *next; /* what is written to the file when another was refused */
+	struct arena arena;
+};
+
+static const char *write_keys(struct arena *arena, const char *token)
+{
+	const char *path = arena_format(arena, "%s/credentials", test_directory());
+	FILE *file = fopen(path, "w");
+	CHECK(file != NULL);
+	CHECK(fprintf(file,
+		      "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n"
+		      "aws_session_token = %s\n",
+		      token) > 0);
+	CHECK(fclose(file) == 0);
+	return path;
+}
+
+static bool serve_by_the_token(
+	void *context, const struct served_request *request, struct buffer *out)
+{
+	struct renewing *renewing = context;
+	const char *token = served_header(request, "x-amz-security-token", &renewing->arena);
+	if (strcmp(token, renewing->good) == 0) {
+		serve_answer(out, 200, "", BYTES_LITERAL(""));
+	} else {
+		if (renewing->next != NULL)
+			write_keys(&renewing->arena, renewing->next);
+		serve_answer(out, 400, "", BYTES_LITERAL(DOCUMENT("ExpiredToken", "")));
+	}
+	return true;
+}
+
+TEST(keys_that_have_expired_are_read_again)
+{
+	struct renewing renewing = { .good = "one" };
+	struct error err;
+	renewing.server = http_server_open(serve_by_the_token, &renewing);
+	const struct s3_options options = {
+		.location = "s3://bucket",
+		.endpoint = http_server_url(renewing.server),
+		.region = "us-east-1",
+		.credentials_file = write_keys(&renewing.arena, "one"),
+		.profile = "default",
+		.retry_time = RETRY_TIME,
+	};
+	struct store *store = s3_fixture_open(&options);
+	CHECK_OK(store_put(store, "x", BYTES_LITERAL("x"), &err), &err);
+	renewing.good = renewing.next = "two";
+	CHECK_OK(store_put(store, "y", BYTES_LITERAL("y"), &err), &err);
+	renewing.good = "three"; /* and the file is late */
+	CHECK(!store_put(store, "z", BYTES_LITERAL("z"), &err));
+	CHECK_EQUAL(err.kind, ERROR_BUSY);
+	CHECK(strstr(err.hint, "/credentials\"") != NULL);
+	store_close(store);
+	http_server_close(renewing.server);
+	arena_deinit(&renewing.arena);
+}
+
+/* --- addresses ------------------------------------------------------------------------------- */
+
 static void check_address(
 	const struct s3_options *given, struct fake *fake, const char *host, const char *target)
 {
