@@ -163,20 +163,6 @@ struct shown {
 	struct buffer text;
 };
 
-static bool is_number(enum value_type type)
-{
-	switch (type) {
-	case VALUE_INT:
-	case VALUE_LONG:
-	case VALUE_FLOAT:
-	case VALUE_DOUBLE:
-	case VALUE_DECIMAL:
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* What cannot be read as the column's type is shown as it came: text, or \x and hex digits. */
 static void show_raw(struct shown *shown, const struct pgoutput_value *value)
 {
@@ -210,7 +196,7 @@ static void show_value(
 	}
 	pgvalue_format(&shown->text, &column->value, 0);
 	shown->is_boolean = column->value.type.type == VALUE_BOOLEAN;
-	shown->is_bare = shown->is_boolean || is_number(column->value.type.type);
+	shown->is_bare = shown->is_boolean || value_type_is_number(column->value.type.type);
 }
 
 /* --- lines for people --- */

@@ -1,17 +1,17 @@
 /*
  * changes.h: committed changes of the source, one a line, as `walberg log` shows them.
  *
- *	0/16B3748 2026-11-26 10:00:00.123 UTC public.customers insert id=1 name='张三' email=NULL
- *	0/16B3790 2026-11-26 10:00:01.002 UTC public.customers update (id=1) id=1 name='李四'
- *email=NULL 0/16B37D8 2026-11-26 10:00:02.500 UTC public.customers delete (id=1) 0/16B3900
- *2026-11-26 10:00:03.000 UTC public.customers truncate
+ *	0/16B3748 2026-11-26 10:00:00.123 UTC public.people insert id=1 name='张三' email=NULL
+ *	0/16B3790 2026-11-26 10:00:01.002 UTC public.people update (id=1) id=1 name='李四'
+ *email=NULL 0/16B37D8 2026-11-26 10:00:02.500 UTC public.people delete (id=1) 0/16B3900 2026-11-26
+ *10:00:03.000 UTC public.people truncate
  *
  * In parentheses stands what identified the row before, in full where the source sends that.  A
  * value that is stored out of line and did not change is not sent: it is left out, and its column
  * named after "unchanged".  With --json an object:
  *
  *	{"position":"0/16B3790","committed_at":"2026-11-26T10:00:01.002000Z","xid":731,
- *	 "namespace":"public","table":"customers","operation":"update","key":{"id":1},
+ *	 "namespace":"public","table":"people","operation":"update","key":{"id":1},
  *	 "row":{"id":1,"name":"李四","email":null}}
  *
  * with "old" where the source sends the whole old row, and "unchanged": ["notes"].  Numbers are

@@ -76,7 +76,10 @@ void cmd_print_yaml(const char *url, FILE *out);
 
 /* --- shared by commands --- */
 
-/* has_connection: the first argument is the source's connection string. */
+/*
+ * And what is written to standard error from then on is as log.level and log.format say.
+ * has_connection: the first argument is the source's connection string.
+ */
 bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, struct arena *arena,
 	struct configuration *out, struct error *err) MUST_CHECK;
 

@@ -11,17 +11,6 @@ static bool is_json(const struct configuration *configuration)
 	return strcmp(configuration->log_format, "json") == 0;
 }
 
-static void configure_lines(const struct configuration *configuration)
-{
-	struct logline_settings settings = {
-		.level = LOGLINE_INFO,
-		.format = is_json(configuration) ? LOGLINE_JSON : LOGLINE_TEXT,
-		.out = stderr,
-	};
-	(void)logline_level_of(configuration->log_level, &settings.level);
-	logline_configure(settings);
-}
-
 static bool run(
 	const struct configuration *configuration, volatile sig_atomic_t *stop, struct error *err)
 {
@@ -51,7 +40,6 @@ bool cmd_run(const struct cmd_line *line, struct error *err)
 	struct configuration configuration;
 	bool done = cmd_load_configuration(line, line->count > 0, &arena, &configuration, err);
 	if (done) {
-		configure_lines(&configuration);
 		done = run(&configuration, line->stop, err);
 		if (!done)
 			tell(&configuration, err);

@@ -167,6 +167,19 @@ static bool wait_for_it(
 
 /* ---- asking ---- */
 
+/* The lake's lock tells of a process on another machine, where the catalog can be reached. */
+static bool tell_who_will(const char *what, struct catalog *catalog, struct error *err)
+{
+	if (catalog_lock(catalog, err))
+		printf("%s will be read again when \"walberg run\" starts: no process runs now\n",
+			what);
+	else if (err->kind == ERROR_SETUP)
+		printf("%s will be read again, which is not waited for: %s\n", what, err->text);
+	else
+		return false;
+	return true;
+}
+
 static bool ask_and_wait(const struct snapshot_order *order, struct error *err)
 {
 	struct process_activity process;
@@ -178,8 +191,7 @@ static bool ask_and_wait(const struct snapshot_order *order, struct error *err)
 		    process_look(order->configuration->lake_directory, &process, &is_running, err);
 	const char *what = is_everything(order) ? "everything" : order->argument;
 	if (done && !is_running)
-		printf("%s will be read again when \"walberg run\" starts: no process runs now\n",
-			what);
+		done = tell_who_will(what, catalog, err);
 	else if (done && (done = wait_for_it(order, catalog, err)))
 		printf("%s is read again\n", what);
 	catalog_close(catalog);

@@ -1,7 +1,20 @@
 #include "cmd/cmd.h"
 
+#include "base/logline.h"
 #include "engine/lake.h"
 #include "query/lake_tables.h"
+
+static void configure_lines(const struct configuration *configuration)
+{
+	struct logline_settings settings = {
+		.level = LOGLINE_INFO,
+		.format = strcmp(configuration->log_format, "json") == 0 ? LOGLINE_JSON
+									 : LOGLINE_TEXT,
+		.out = stderr,
+	};
+	(void)logline_level_of(configuration->log_level, &settings.level);
+	logline_configure(settings);
+}
 
 bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, struct arena *arena,
 	struct configuration *out, struct error *err)
@@ -9,7 +22,10 @@ bool cmd_load_configuration(const struct cmd_line *line, bool has_connection, st
 	struct configuration_arguments arguments = line->configuration;
 	if (has_connection)
 		arguments.url = line->arguments[0];
-	return configuration_load(&arguments, arena, out, err);
+	if (!configuration_load(&arguments, arena, out, err))
+		return false;
+	configure_lines(out);
+	return true;
 }
 
 /* A store on another machine is read through the cache. */

@@ -33,6 +33,20 @@ size_t column_type_width(struct column_type type)
 	return TYPES[type.type].width;
 }
 
+bool value_type_is_number(enum value_type type)
+{
+	switch (type) {
+	case VALUE_INT:
+	case VALUE_LONG:
+	case VALUE_FLOAT:
+	case VALUE_DOUBLE:
+	case VALUE_DECIMAL:
+		return true;
+	default:
+		return false;
+	}
+}
+
 bool column_type_equal(struct column_type a, struct column_type b)
 {
 	if (a.type != b.type)

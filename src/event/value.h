@@ -42,6 +42,7 @@ struct column_type {
 };
 
 size_t column_type_width(struct column_type type); /* bytes of a value; 0 for string, binary */
+bool value_type_is_number(enum value_type type);
 bool column_type_equal(struct column_type a, struct column_type b);
 
 /* Iceberg's spelling: "long", "decimal(18, 2)". Fits in COLUMN_TYPE_TEXT_SIZE. */

@@ -78,29 +78,18 @@ static bool fail(const char *setting, const char *text, int cause, struct error 
 	return error_hint(err, "Use an address of this machine, as 127.0.0.1.");
 }
 
-static void name(struct address *address)
+static void describe(struct address *address)
 {
-	struct sockaddr_storage is;
+	struct sockaddr_storage is = { 0 };
 	socklen_t size = sizeof is;
 	char host[INET6_ADDRSTRLEN] = "?", port[8] = "?";
 	if (getsockname(address->socket, (struct sockaddr *)&is, &size) == 0)
 		getnameinfo((struct sockaddr *)&is, size, host, sizeof host, port, sizeof port,
 			NI_NUMERICHOST | NI_NUMERICSERV);
+	address->is_loopback = is_loopback((const struct sockaddr *)&is);
 	const bool is_v6 = strchr(host, ':') != NULL;
 	snprintf(address->text, sizeof address->text, "%s%s%s:%s", is_v6 ? "[" : "", host,
 		is_v6 ? "]" : "", port);
-}
-
-bool address_is_loopback(const char *setting, const char *text, bool *out, struct error *err)
-{
-	struct addrinfo *found;
-	if (!resolve(setting, text, &found, err))
-		return false;
-	*out = true;
-	for (const struct addrinfo *one = found; one != NULL; one = one->ai_next)
-		*out &= is_loopback(one->ai_addr);
-	freeaddrinfo(found);
-	return true;
 }
 
 /* Of a name with several addresses the first is used. */
@@ -110,7 +99,7 @@ bool address_listen(const char *setting, const char *text, struct address *out, 
 	if (!resolve(setting, text, &found, err))
 		return false;
 	const int on = 1;
-	*out = (struct address){ .is_loopback = is_loopback(found->ai_addr) };
+	*out = (struct address){ 0 };
 	out->socket = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const bool done = out->socket >= 0 &&
 			  setsockopt(out->socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
@@ -119,7 +108,7 @@ bool address_listen(const char *setting, const char *text, struct address *out, 
 	const int cause = errno;
 	freeaddrinfo(found);
 	if (done) {
-		name(out);
+		describe(out);
 		return true;
 	}
 	if (out->socket >= 0)

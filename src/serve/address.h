@@ -13,16 +13,12 @@ enum {
 
 struct address {
 	int socket;                   /* listening; the caller's to close */
-	bool is_loopback;             /* nobody beyond this machine reaches it */
+	bool is_loopback;             /* of the bound one: nobody beyond this machine reaches it */
 	char text[ADDRESS_TEXT_SIZE]; /* with the port that is in use: "127.0.0.1:40123" */
 };
 
 /* setting: the name of the setting that the text is of, for messages.  Kinds: SETUP. */
 bool address_listen(
 	const char *setting, const char *text, struct address *out, struct error *err) MUST_CHECK;
-
-/* Whether all that the text names is this machine alone, without listening.  Kinds: SETUP. */
-bool address_is_loopback(
-	const char *setting, const char *text, bool *out, struct error *err) MUST_CHECK;
 
 #endif

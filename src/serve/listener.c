@@ -233,15 +233,14 @@ static bool demand(const char *listen, const char *setting, struct error *err)
 			       "needed; or listen on 127.0.0.1.");
 }
 
-static bool check_safety(const struct configuration *configuration, struct error *err)
+/* Before anything is taken from the socket. */
+static bool check_safety(
+	const struct configuration *configuration, const struct address *address, struct error *err)
 {
 	const char *listen = configuration->http_listen;
-	bool is_loopback;
-	if (!address_is_loopback("http.listen", listen, &is_loopback, err))
-		return false;
-	if (!is_loopback && configuration->http_token == NULL)
+	if (!address->is_loopback && configuration->http_token == NULL)
 		return demand(listen, "http.token", err);
-	if (!is_loopback && configuration->http_certificate == NULL)
+	if (!address->is_loopback && configuration->http_certificate == NULL)
 		return demand(listen, "http.certificate", err);
 	if ((configuration->http_certificate == NULL) == (configuration->http_key == NULL))
 		return true;
@@ -319,8 +318,9 @@ bool listener_open(const struct configuration *configuration, struct process *pr
 	struct address address = { .socket = -1 };
 	listener->activity = process_activity(process);
 	listener->work_seen_at = INT64_MIN / 2; /* never */
-	if (check_safety(configuration, err) && read_secrets(listener, configuration, err) &&
-		address_listen("http.listen", configuration->http_listen, &address, err) &&
+	if (address_listen("http.listen", configuration->http_listen, &address, err) &&
+		check_safety(configuration, &address, err) &&
+		read_secrets(listener, configuration, err) &&
 		start(listener, address.socket, err)) {
 		announce(listener, address.text);
 		*out = listener;

@@ -109,17 +109,7 @@ struct key key_of(
 
 static bool is_bare(enum value_type type)
 {
-	switch (type) {
-	case VALUE_BOOLEAN:
-	case VALUE_INT:
-	case VALUE_LONG:
-	case VALUE_FLOAT:
-	case VALUE_DOUBLE:
-	case VALUE_DECIMAL:
-		return true;
-	default:
-		return false;
-	}
+	return type == VALUE_BOOLEAN || value_type_is_number(type);
 }
 
 /* A quoted literal, with a line's worth of characters and none that would break the line. */

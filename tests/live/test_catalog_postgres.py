@@ -179,6 +179,8 @@ def test_a_second_process_in_another_directory_is_refused_and_told_of_the_first(
     assert_refused(other, "in use by", f"process {lake.process.pid} on ", "127.0.0.1")
     done = other.call("drop", other.url)
     assert done.returncode == 1 and "in use by" in done.stderr
+    asked = other.call("snapshot", "public.t")
+    assert asked.returncode == 0 and "in use by" in asked.stdout, asked.stdout + asked.stderr
     lake.kill()
     lake.start()
     lake.wait_until(lambda: lake.activity_text() == "running", "the lock is still held")
