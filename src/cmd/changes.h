@@ -1,10 +1,10 @@
 /*
  * changes.h: committed changes of the source, one a line, as `walberg log` shows them.
  *
- *	0/16B3748 2026-11-26 10:00:00.123 UTC public.people insert id=1 name='张三' email=NULL
- *	0/16B3790 2026-11-26 10:00:01.002 UTC public.people update (id=1) id=1 name='李四'
- *email=NULL 0/16B37D8 2026-11-26 10:00:02.500 UTC public.people delete (id=1) 0/16B3900 2026-11-26
- *10:00:03.000 UTC public.people truncate
+ *	0/16B3748 2026-11-26 10:00:00.123 UTC public.people insert id=1 name='Zoë'
+ *	0/16B3790 2026-11-26 10:00:01.002 UTC public.people update (id=1) id=1 name='Ada'
+ *	0/16B37D8 2026-11-26 10:00:02.500 UTC public.people delete (id=1)
+ *	0/16B3900 2026-11-26 10:00:03.000 UTC public.people truncate
  *
  * In parentheses stands what identified the row before, in full where the source sends that.  A
  * value that is stored out of line and did not change is not sent: it is left out, and its column
@@ -12,7 +12,7 @@
  *
  *	{"position":"0/16B3790","committed_at":"2026-11-26T10:00:01.002000Z","xid":731,
  *	 "namespace":"public","table":"people","operation":"update","key":{"id":1},
- *	 "row":{"id":1,"name":"李四","email":null}}
+ *	 "row":{"id":1,"name":"Ada"}}
  *
  * with "old" where the source sends the whole old row, and "unchanged": ["notes"].  Numbers are
  * numbers, booleans booleans; everything else is PostgreSQL's text.

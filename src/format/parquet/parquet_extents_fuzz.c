@@ -1,6 +1,7 @@
 #include "format/parquet/parquet_extents.h"
 
 #include "base/test.h"
+#include "format/parquet/parquet_fixture.h"
 
 /*
  * Whatever the bytes: a column reads the same from its extents and the footer alone.  Field ids and
@@ -19,20 +20,10 @@ static const struct column_type TYPES[TYPE_COUNT] = { { VALUE_BOOLEAN, 0, 0 }, {
 	{ VALUE_TIMESTAMPTZ, 0, 0 }, { VALUE_STRING, 0, 0 }, { VALUE_BINARY, 0, 0 },
 	{ VALUE_UUID, 0, 0 } };
 
-static bool read_slice(void *context, uint64_t offset, void *out, size_t size, struct error *err)
-{
-	const struct bytes *file = context;
-	if (offset > file->size || size > file->size - offset)
-		return error_set(err, ERROR_LOST, "read beyond the file");
-	if (size > 0)
-		memcpy(out, file->data + offset, size);
-	return true;
-}
-
 /* The rows up to the first error; false when there was one. */
 static bool read_column(struct bytes file, size_t index, struct batch *out)
 {
-	const struct parquet_source source = { file.size, read_slice, &file };
+	const struct parquet_source source = parquet_fixture_source(&file);
 	const struct parquet_reader_options options = {
 		.footer_bytes_max = 1 << 20,
 		.page_bytes_max = 1 << 20,
@@ -103,7 +94,7 @@ static void check_column(
 FUZZ(parquet_extents)
 {
 	struct bytes file = { data, size };
-	const struct parquet_source source = { size, read_slice, &file };
+	const struct parquet_source source = parquet_fixture_source(&file);
 	struct arena arena = { 0 };
 	struct buffer part = { 0 };
 	struct parquet_extents extents;

@@ -2,7 +2,7 @@
 
 #include "base/test.h"
 #include "format/parquet/footer_internal.h"
-#include "format/parquet/parquet_writer.h"
+#include "format/parquet/parquet_fixture.h"
 
 enum {
 	ROWS = 5000,
@@ -15,33 +15,11 @@ static const struct parquet_column FIELDS[COLUMNS] = {
 	{ "price", 13, { VALUE_DOUBLE, 0, 0 }, false, 0, 0 },
 };
 
-static bool append(void *context, struct bytes data, struct error *err)
-{
-	(void)err;
-	buffer_append_bytes(context, data);
-	return true;
-}
-
-static bool read_slice(void *context, uint64_t offset, void *out, size_t size, struct error *err)
-{
-	const struct bytes *file = context;
-	if (offset > file->size || size > file->size - offset)
-		return error_set(err, ERROR_LOST, "read beyond the file");
-	if (size > 0)
-		memcpy(out, file->data + offset, size);
-	return true;
-}
-
-static struct parquet_source source_of(struct bytes *file)
-{
-	return (struct parquet_source){ file->size, read_slice, file };
-}
-
 /* Three columns in row groups of 1000 rows. */
 static void write_file(struct buffer *out, struct arena *arena)
 {
 	const struct parquet_writer_options options = { .row_group_rows = 1000 };
-	const struct parquet_sink sink = { append, out };
+	const struct parquet_sink sink = parquet_fixture_sink(out);
 	struct column_type types[COLUMNS];
 	struct parquet_file_info info;
 	struct parquet_writer *writer;
@@ -80,7 +58,7 @@ static void read_alone(const struct buffer *file, const struct parquet_extents *
 				extent->end - extent->start);
 	}
 	struct bytes bytes = buffer_bytes(&holes);
-	const struct parquet_source source = source_of(&bytes);
+	const struct parquet_source source = parquet_fixture_source(&bytes);
 	const size_t first = 0;
 	struct parquet_reader *reader;
 	CHECK_OK(parquet_reader_open(&source, &FIELDS[column], 1, NULL, &reader, &err), &err);
@@ -101,7 +79,7 @@ TEST(a_column_is_read_from_its_extents_alone)
 	struct error err;
 	write_file(&file, &arena);
 	struct bytes bytes = buffer_bytes(&file);
-	const struct parquet_source source = source_of(&bytes);
+	const struct parquet_source source = parquet_fixture_source(&bytes);
 	CHECK_OK(parquet_extents_read(&source, &arena, &extents, &err), &err);
 	CHECK_EQUAL(extents.count, COLUMNS * ROWS / 1000);
 	CHECK_EQUAL(extents.items[0].start, PARQUET_MAGIC_SIZE);
@@ -161,7 +139,7 @@ static bool read_made(
 	buffer_append_u32le(&file, (uint32_t)(file.size - 1000));
 	buffer_append(&file, PARQUET_MAGIC, PARQUET_MAGIC_SIZE);
 	struct bytes bytes = buffer_bytes(&file);
-	const struct parquet_source source = source_of(&bytes);
+	const struct parquet_source source = parquet_fixture_source(&bytes);
 	const bool ok = parquet_extents_read(&source, arena, out, &err);
 	CHECK(ok || err.kind == ERROR_CORRUPT);
 	buffer_deinit(&file);
@@ -251,15 +229,15 @@ TEST(a_damaged_footer_gives_an_error_or_extents_within_the_file)
 	struct error err;
 	write_file(&file, &arena);
 	struct bytes whole = buffer_bytes(&file);
-	struct parquet_source source = source_of(&whole);
+	struct parquet_source source = parquet_fixture_source(&whole);
 	CHECK_OK(parquet_extents_read(&source, &arena, &extents, &err), &err);
 	const size_t footer = extents.footer_start;
 	for (size_t size = footer; size < whole.size; size++) {
 		struct bytes cut = bytes_of(whole.data, size);
-		source = source_of(&cut);
+		source = parquet_fixture_source(&cut);
 		CHECK(!parquet_extents_read(&source, &arena, &extents, &err));
 	}
-	source = source_of(&whole);
+	source = parquet_fixture_source(&whole);
 	for (size_t bit = footer * 8; bit < whole.size * 8; bit += 3) {
 		struct arena decoded = { 0 };
 		file.data[bit / 8] ^= (uint8_t)(1 << bit % 8);

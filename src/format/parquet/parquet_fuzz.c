@@ -1,6 +1,5 @@
-#include "format/parquet/parquet_reader.h"
-
 #include "base/test.h"
+#include "format/parquet/parquet_fixture.h"
 
 enum {
 	TYPE_COUNT = 15,
@@ -14,16 +13,6 @@ static const struct column_type TYPES[TYPE_COUNT] = { { VALUE_BOOLEAN, 0, 0 }, {
 	{ VALUE_DATE, 0, 0 }, { VALUE_TIME, 0, 0 }, { VALUE_TIMESTAMP, 0, 0 },
 	{ VALUE_TIMESTAMPTZ, 0, 0 }, { VALUE_STRING, 0, 0 }, { VALUE_BINARY, 0, 0 },
 	{ VALUE_UUID, 0, 0 } };
-
-static bool read_slice(void *context, uint64_t offset, void *out, size_t size, struct error *err)
-{
-	const struct bytes *file = context;
-	if (offset > file->size || size > file->size - offset)
-		return error_set(err, ERROR_LOST, "read beyond the file");
-	if (size > 0)
-		memcpy(out, file->data + offset, size);
-	return true;
-}
 
 static void read_group(
 	struct parquet_reader *reader, size_t group, const size_t *column, struct column_type type)
@@ -64,7 +53,7 @@ static void read_column(const struct parquet_source *source, size_t index)
 FUZZ(parquet)
 {
 	struct bytes file = { data, size };
-	const struct parquet_source source = { size, read_slice, &file };
+	const struct parquet_source source = parquet_fixture_source(&file);
 	for (size_t i = 0; i < TYPE_COUNT; i++)
 		read_column(&source, i);
 }

@@ -1,5 +1,4 @@
-#include "format/parquet/parquet_reader.h"
-#include "format/parquet/parquet_writer.h"
+#include "format/parquet/parquet_fixture.h"
 
 #include "base/test.h"
 
@@ -32,30 +31,6 @@ static const struct parquet_column COLUMNS[TYPE_COUNT] = {
 
 static const size_t ALL[TYPE_COUNT] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14 };
 
-/* ---- files in memory ---- */
-
-static bool write_memory(void *context, struct bytes data, struct error *err)
-{
-	(void)err;
-	buffer_append_bytes(context, data);
-	return true;
-}
-
-static bool read_memory(void *context, uint64_t offset, void *out, size_t size, struct error *err)
-{
-	const struct bytes *file = context;
-	if (offset > file->size || size > file->size - offset)
-		return error_set(err, ERROR_LOST, "read beyond the file");
-	if (size > 0)
-		memcpy(out, file->data + offset, size);
-	return true;
-}
-
-static struct parquet_source source_of(struct bytes *file)
-{
-	return (struct parquet_source){ file->size, read_memory, file };
-}
-
 static void init_batch(struct batch *batch, const struct parquet_column *columns, size_t count)
 {
 	struct column_type types[TYPE_COUNT];
@@ -70,7 +45,7 @@ static void write_file(const struct parquet_column *columns, size_t count,
 {
 	struct error err;
 	struct parquet_writer *writer;
-	struct parquet_sink sink = { write_memory, out };
+	struct parquet_sink sink = parquet_fixture_sink(out);
 	CHECK_OK(parquet_writer_open(columns, count, options, sink, &writer, &err), &err);
 	CHECK_OK(parquet_writer_write(writer, batch, NULL, 0, &err), &err);
 	CHECK_OK(parquet_writer_finish(writer, arena, info, &err), &err);
@@ -83,7 +58,7 @@ static bool read_file(struct bytes file, const struct parquet_column *columns, s
 	size_t rows_max, struct batch *out, struct error *err)
 {
 	struct parquet_reader_options options = { .read_ahead_bytes = 64 };
-	struct parquet_source source = source_of(&file);
+	struct parquet_source source = parquet_fixture_source(&file);
 	struct parquet_reader *reader;
 	if (!parquet_reader_open(&source, columns, count, &options, &reader, err))
 		return false;
@@ -295,7 +270,7 @@ TEST(only_the_rows_named_are_written)
 			rows[count++] = row;
 			batch_append_from(&expected, &batch, row);
 		}
-	struct parquet_sink sink = { write_memory, &file };
+	struct parquet_sink sink = parquet_fixture_sink(&file);
 	CHECK_OK(parquet_writer_open(COLUMNS, TYPE_COUNT, NULL, sink, &writer, &err), &err);
 	CHECK_OK(parquet_writer_write(writer, &batch, rows, count, &err), &err);
 	CHECK_OK(parquet_writer_write(writer, &batch, rows, 0, &err), &err);
@@ -442,7 +417,7 @@ TEST(row_group_bounds_are_read_back_in_the_form_of_a_batch)
 	append_random_rows(&batch, COLUMNS, 300, &seed, 10);
 	write_file(COLUMNS, TYPE_COUNT, NULL, &batch, &file, &arena, &info);
 	struct bytes bytes = buffer_bytes(&file), lower, upper;
-	struct parquet_source source = source_of(&bytes);
+	struct parquet_source source = parquet_fixture_source(&bytes);
 	CHECK_OK(parquet_reader_open(&source, COLUMNS, TYPE_COUNT, NULL, &reader, &err), &err);
 	for (size_t i = 0; i < TYPE_COUNT; i++) {
 		if (COLUMNS[i].type.type == VALUE_FLOAT || COLUMNS[i].type.type == VALUE_DOUBLE)
@@ -479,7 +454,7 @@ TEST(a_null_in_a_required_column_is_refused_before_any_row_is_taken)
 	for (size_t i = 0; i < TYPE_COUNT; i++)
 		column_append_null(&batch.columns[i]);
 	batch_finish_row(&batch);
-	struct parquet_sink sink = { write_memory, &file };
+	struct parquet_sink sink = parquet_fixture_sink(&file);
 	CHECK_OK(parquet_writer_open(COLUMNS, TYPE_COUNT, NULL, sink, &writer, &err), &err);
 	CHECK(!parquet_writer_write(writer, &batch, NULL, 0, &err));
 	CHECK_EQUAL(err.kind, ERROR_UNSUPPORTED);
@@ -504,7 +479,7 @@ TEST(a_decimal_beyond_its_precision_is_refused)
 		column_append_fixed(&batch.columns[0], &values[i]);
 		batch_finish_row(&batch);
 	}
-	struct parquet_sink sink = { write_memory, &file };
+	struct parquet_sink sink = parquet_fixture_sink(&file);
 	CHECK_OK(parquet_writer_open(&PRICE, 1, NULL, sink, &writer, &err), &err);
 	const uint32_t rows[] = { 0, 1 };
 	CHECK_OK(parquet_writer_write(writer, &batch, rows, 2, &err), &err);
@@ -698,7 +673,7 @@ TEST(skipped_rows_are_those_that_would_have_been_read)
 	append_random_rows(&batch, COLUMNS, 2000, &seed, 50);
 	write_file(COLUMNS, TYPE_COUNT, &options, &batch, &file, &arena, &info);
 	struct bytes bytes = buffer_bytes(&file);
-	struct parquet_source source = source_of(&bytes);
+	struct parquet_source source = parquet_fixture_source(&bytes);
 	CHECK_OK(parquet_reader_open(&source, COLUMNS, TYPE_COUNT, NULL, &reader, &err), &err);
 	CHECK_OK(parquet_reader_begin(reader, 0, ALL, TYPE_COUNT, &err), &err);
 	for (size_t row = 0;;) {
@@ -740,7 +715,7 @@ TEST(key_values_and_awkward_names_are_kept_apart)
 	init_batch(&batch, TWO, 2);
 	write_file(TWO, 2, &options, &batch, &file, &arena, &info);
 	struct bytes bytes = buffer_bytes(&file), value;
-	struct parquet_source source = source_of(&bytes);
+	struct parquet_source source = parquet_fixture_source(&bytes);
 	CHECK_OK(parquet_reader_open(&source, TWO, 2, NULL, &reader, &err), &err);
 	CHECK(parquet_reader_key_value(reader, "iceberg.schema", &value));
 	CHECK(bytes_equal(value, bytes_of_cstring(pair.value)));
