@@ -64,12 +64,12 @@ static void print_process(const struct status *status, FILE *out)
 		show_span(status->now - process->started_at, span), process->text);
 	if (is_reading(status))
 		fprintf(out, ", %" PRIu64 " rows", (uint64_t)process->copied_rows);
-	else if (status->lake->phase == LAKE_LIVE && !process->is_connected)
+	else if (status->lake->phase == LAKE_LIVE && !process->metrics.is_connected)
 		fputs(", not connected to the source", out);
 	fputc('\n', out);
 	if (process->http[0] != '\0')
 		fprintf(out, "          %s/metrics\n", process->http);
-	if (process->is_log_full)
+	if (process->metrics.is_log_full)
 		fputs("          nothing is read from the source: the log has reached "
 		      "log.size_limit,\n          and waits for the tables; a transaction larger "
 		      "than "
@@ -230,8 +230,8 @@ static void write_process(const struct status *status, struct json_writer *write
 	member_time(writer, "started_at", process->started_at);
 	json_write_member_cstring(writer, "activity", process->text);
 	json_write_member_cstring(writer, "step", step_name(process->publisher_step));
-	json_write_member_bool(writer, "is_connected", process->is_connected != 0);
-	json_write_member_bool(writer, "is_log_full", process->is_log_full != 0);
+	json_write_member_bool(writer, "is_connected", process->metrics.is_connected != 0);
+	json_write_member_bool(writer, "is_log_full", process->metrics.is_log_full != 0);
 	json_write_member_uint(writer, "copied_rows", process->copied_rows);
 	json_write_member_cstring(writer, "http", process->http[0] != '\0' ? process->http : NULL);
 	json_write_key(writer, "metrics");

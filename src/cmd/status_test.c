@@ -96,8 +96,8 @@ TEST(a_status_shows_what_the_process_and_the_source_do)
 	status.is_running = true;
 	status.process.pid = 4711;
 	status.process.started_at = NOW - 300 * INT64_C(1000000);
-	status.process.is_connected = 1;
-	status.process.is_log_full = 1;
+	status.process.metrics.is_connected = 1;
+	status.process.metrics.is_log_full = 1;
 	strcpy(status.process.text, "running");
 	status.is_reachable = true;
 	status.source = (struct source_state){ .server_version = 150018,

@@ -13,7 +13,6 @@ enum metric_type {
 
 enum metric_form {
 	FORM_U64 = 1,
-	FORM_U32,
 	FORM_HISTOGRAM, /* struct metrics_histogram */
 	FORM_FUNCTION,
 };
@@ -27,7 +26,7 @@ struct metric {
 		*labels; /* of the values that lie one after another; NULL among them: not shown */
 	size_t label_count;
 	enum metric_form form;
-	size_t offset; /* in struct process_activity */
+	size_t offset; /* in struct metrics */
 	double (*value)(const struct process_activity *activity, micros_t now);
 };
 
@@ -126,7 +125,7 @@ _Static_assert(sizeof KINDS / sizeof *KINDS == ERROR_KIND_COUNT, "a kind has no 
 static const double BOUNDS[METRICS_BUCKET_COUNT - 1] = { 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 	5, 10 };
 
-#define AT(field) .offset = offsetof(struct process_activity, field)
+#define AT(field) .offset = offsetof(struct metrics, field)
 #define LABELS(label_, labels_)                                                                    \
 	.label = (label_), .labels = (labels_), .label_count = sizeof(labels_) / sizeof *(labels_)
 
@@ -141,9 +140,9 @@ static const struct metric METRICS[] = {
 	{ "walberg_live", METRIC_GAUGE,
 		"1 while the tables are open and follow the source, 0 while they are read for the "
 		"first time, or opened again after an error.",
-		.form = FORM_U64, AT(metrics.is_live) },
+		.form = FORM_U64, AT(is_live) },
 	{ "walberg_connected", METRIC_GAUGE, "1 while changes are streamed from the source.",
-		.form = FORM_U32, AT(is_connected) },
+		.form = FORM_U64, AT(is_connected) },
 	{ "walberg_reconnects_total", METRIC_COUNTER,
 		"Connections to the source that were made after one was lost.",
 		.form = FORM_FUNCTION, .value = reconnects },
@@ -153,10 +152,10 @@ static const struct metric METRICS[] = {
 	{ "walberg_position_bytes", METRIC_GAUGE,
 		"The lake's position, as a number: the source's commits up to this LSN are in the "
 		"tables.",
-		.form = FORM_U64, AT(metrics.position) },
+		.form = FORM_U64, AT(position) },
 	{ "walberg_source_position_bytes", METRIC_GAUGE,
 		"Where the source's WAL ends, as far as is known: it is asked every 10 s.",
-		.form = FORM_U64, AT(metrics.source_position) },
+		.form = FORM_U64, AT(source_position) },
 	{ "walberg_confirmed_position_bytes", METRIC_GAUGE,
 		"The LSN that the source was told is durable in the log.", .form = FORM_U64,
 		AT(confirmed_lsn) },
@@ -167,48 +166,48 @@ static const struct metric METRICS[] = {
 		.form = FORM_FUNCTION, .value = lag_seconds },
 	{ "walberg_slot_held_bytes", METRIC_GAUGE,
 		"WAL that the source keeps for the slot; it is asked every 10 s.", .form = FORM_U64,
-		AT(metrics.slot_held_bytes) },
+		AT(slot_held_bytes) },
 	{ "walberg_log_bytes", METRIC_GAUGE, "Size of the log.", .form = FORM_U64, AT(log_bytes) },
 	{ "walberg_log_limit_bytes", METRIC_GAUGE, "log.size_limit.", .form = FORM_U64,
-		AT(metrics.log_limit_bytes) },
+		AT(log_limit_bytes) },
 	{ "walberg_log_full", METRIC_GAUGE,
 		"1 while nothing is read from the source, because the log has reached its limit or "
 		"its disk is full.",
-		.form = FORM_U32, AT(is_log_full) },
+		.form = FORM_U64, AT(is_log_full) },
 	{ "walberg_transactions_total", METRIC_COUNTER,
 		"Transactions of the source that were applied.", .form = FORM_U64,
-		AT(metrics.apply.transactions) },
+		AT(apply.transactions) },
 	{ "walberg_rows_applied_total", METRIC_COUNTER,
 		"Changes of rows that were applied; a truncate counts once for each table.",
-		LABELS("operation", OPERATIONS), .form = FORM_U64, AT(metrics.apply.rows) },
+		LABELS("operation", OPERATIONS), .form = FORM_U64, AT(apply.rows) },
 	{ "walberg_snapshot_rows_total", METRIC_COUNTER,
 		"Rows that were read from tables of the source as a whole.", .form = FORM_U64,
-		AT(metrics.snapshot_rows) },
+		AT(snapshot_rows) },
 	{ "walberg_tables", METRIC_GAUGE, "Tables of the source that the lake knows of.",
-		LABELS("state", STATES), .form = FORM_U64, AT(metrics.tables) },
+		LABELS("state", STATES), .form = FORM_U64, AT(tables) },
 	{ "walberg_commit_seconds", METRIC_HISTOGRAM,
 		"Time that a commit of the lake takes, from writing its files to the catalog's "
 		"answer; the count is that of commits.",
-		.form = FORM_HISTOGRAM, AT(metrics.commits) },
+		.form = FORM_HISTOGRAM, AT(commits) },
 	{ "walberg_catalog_conflicts_total", METRIC_COUNTER,
 		"Commits that the catalog refused because another writer had been there.",
-		.form = FORM_U64, AT(metrics.catalog_conflicts) },
+		.form = FORM_U64, AT(catalog_conflicts) },
 	{ "walberg_folds_total", METRIC_COUNTER,
 		"Times that files of a table were folded into bigger ones.", .form = FORM_U64,
-		AT(metrics.apply.folds) },
+		AT(apply.folds) },
 	{ "walberg_objects_written_total", METRIC_COUNTER, "Files written to the warehouse.",
-		.form = FORM_U64, AT(metrics.store.objects_written) },
+		.form = FORM_U64, AT(store.objects_written) },
 	{ "walberg_written_bytes_total", METRIC_COUNTER, "Bytes written to the warehouse.",
-		.form = FORM_U64, AT(metrics.store.bytes_written) },
+		.form = FORM_U64, AT(store.bytes_written) },
 	{ "walberg_read_bytes_total", METRIC_COUNTER, "Bytes read from the warehouse.",
-		.form = FORM_U64, AT(metrics.store.bytes_read) },
+		.form = FORM_U64, AT(store.bytes_read) },
 	{ "walberg_objects_removed_total", METRIC_COUNTER,
 		"Files removed from the warehouse, after no version named them any more.",
-		.form = FORM_U64, AT(metrics.store.objects_removed) },
+		.form = FORM_U64, AT(store.objects_removed) },
 	{ "walberg_store_errors_total", METRIC_COUNTER,
 		"Calls to the warehouse that failed, by what walberg does about it: busy is tried "
 		"again, uncertain is looked after, setup needs you.",
-		LABELS("kind", KINDS), .form = FORM_U64, AT(metrics.store.errors) },
+		LABELS("kind", KINDS), .form = FORM_U64, AT(store.errors) },
 };
 
 enum {
@@ -228,7 +227,7 @@ void metrics_observe(struct metrics_histogram *histogram, micros_t took)
 
 static const void *place_of(const struct metric *metric, const struct process_activity *activity)
 {
-	return (const char *)activity + metric->offset;
+	return (const char *)&activity->metrics + metric->offset;
 }
 
 /* Whole numbers stay exact: what a double cannot hold exactly is no number of ours. */
@@ -238,9 +237,6 @@ static void append_value(const struct metric *metric, const struct process_activ
 	if (metric->form == FORM_U64) {
 		const _Atomic uint64_t *values = place_of(metric, activity);
 		buffer_append_format(out, "%" PRIu64, (uint64_t)values[index]);
-	} else if (metric->form == FORM_U32) {
-		const _Atomic uint32_t *values = place_of(metric, activity);
-		buffer_append_format(out, "%" PRIu32, (uint32_t)values[index]);
 	} else {
 		buffer_append_format(out, "%.15g", metric->value(activity, now));
 	}

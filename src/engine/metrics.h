@@ -22,6 +22,11 @@ struct metrics_histogram {
 };
 
 struct metrics {
+	_Atomic uint64_t is_connected; /* to the source */
+	_Atomic uint64_t is_log_full;  /* reading from the source has stopped */
+	_Atomic uint64_t log_bytes;
+	_Atomic uint64_t confirmed_lsn;
+
 	struct apply_counts apply;
 	struct store_counts store;
 	struct metrics_histogram commits; /* that succeeded */

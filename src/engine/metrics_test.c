@@ -28,9 +28,9 @@ TEST(metrics_are_printed_in_prometheus_form)
 	struct process_activity activity = {
 		.pid = (int32_t)getpid(),
 		.started_at = 1000000,
-		.is_connected = 1,
-		.log_bytes = 77,
 		.metrics = {
+			.is_connected = 1,
+			.log_bytes = 77,
 			.apply = { .rows = { 5, 4, 3, 2 }, .transactions = UINT64_MAX },
 			.tables = { 9, 8, 7, 6, 5 },
 			.is_live = 1,

@@ -12,7 +12,7 @@
 #include "engine/publisher.h"
 
 enum {
-	PROCESS_VERSION = 2,
+	PROCESS_VERSION = 3,
 	PROCESS_TEXT_SIZE = 200,
 	PROCESS_URL_SIZE = 80,
 };
@@ -24,13 +24,9 @@ struct process_activity { /* as it lies in the file, in host byte order */
 	int64_t started_at;
 	_Atomic uint32_t publisher_step; /* enum publisher_step */
 	_Atomic uint32_t is_logging;     /* an append to the log is under way */
-	_Atomic uint32_t is_log_full;    /* reading from the source has stopped */
-	_Atomic uint32_t is_connected;   /* to the source */
-	_Atomic uint64_t log_bytes;
-	_Atomic uint64_t confirmed_lsn;
-	_Atomic uint64_t copied_rows; /* of the table that is being read now */
-	char text[PROCESS_TEXT_SIZE]; /* "reading public.orders"; may be torn */
-	char http[PROCESS_URL_SIZE];  /* "http://127.0.0.1:8080"; "" when it does not listen */
+	_Atomic uint64_t copied_rows;    /* of the table that is being read now */
+	char text[PROCESS_TEXT_SIZE];    /* "reading public.orders"; may be torn */
+	char http[PROCESS_URL_SIZE];     /* "http://127.0.0.1:8080"; "" when it does not listen */
 	struct metrics metrics;
 };
 

@@ -31,14 +31,14 @@ TEST(what_a_process_does_is_seen_by_others_while_it_runs)
 	CHECK_OK(process_open(test_directory(), &process, &err), &err);
 	process_say(process, "reading %s", "public.orders");
 	process_activity(process)->publisher_step = STEP_SWAP;
-	process_activity(process)->confirmed_lsn = 4711;
+	process_activity(process)->metrics.confirmed_lsn = 4711;
 	CHECK_OK(process_look(test_directory(), &seen, &running, &err), &err);
 	CHECK(running);
 	CHECK_EQUAL(seen.pid, getpid());
 	CHECK(seen.started_at > 0);
 	CHECK_TEXT(seen.text, "reading public.orders");
 	CHECK_EQUAL(seen.publisher_step, STEP_SWAP);
-	CHECK_EQUAL(seen.confirmed_lsn, 4711);
+	CHECK_EQUAL(seen.metrics.confirmed_lsn, 4711);
 	process_close(process);
 	CHECK_OK(process_look(test_directory(), &seen, &running, &err), &err);
 	CHECK(!running);

@@ -74,9 +74,9 @@ static bool stream(struct capture_thread *capture, struct capture *stepped, stru
 	while (!capture->stop) {
 		if (!capture_step(stepped, RECEIVE_TIMEOUT, err) || !look(capture, err))
 			return false;
-		capture->activity->is_log_full = capture_is_full(stepped);
-		capture->activity->confirmed_lsn = capture_confirmed(stepped);
-		capture->activity->log_bytes = log_size_bytes(capture->log);
+		capture->activity->metrics.is_log_full = capture_is_full(stepped);
+		capture->activity->metrics.confirmed_lsn = capture_confirmed(stepped);
+		capture->activity->metrics.log_bytes = log_size_bytes(capture->log);
 		if (log_end_lsn(capture->log) > capture->activity->metrics.source_position)
 			capture->activity->metrics.source_position = log_end_lsn(capture->log);
 	}
@@ -95,7 +95,7 @@ static bool connect_and_stream(struct capture_thread *capture, int *tries, struc
 			&capture->activity->is_logging, &stepped, err))
 		return false;
 	logline_info("capturing", LOG_TEXT("slot", capture->lake.slot_name));
-	capture->activity->is_connected = 1;
+	capture->activity->metrics.is_connected = 1;
 	metrics_add(&capture->activity->metrics.connections, 1);
 	*tries = 0;
 	capture->look_at = world_monotonic(capture->world) + LOOK_INTERVAL;
@@ -125,7 +125,7 @@ static void *capture_main(void *argument)
 		struct error err;
 		if (connect_and_stream(capture, &tries, &err))
 			break;
-		capture->activity->is_connected = 0;
+		capture->activity->metrics.is_connected = 0;
 		capture->activity->is_logging = 0;
 		source_close(capture->source);
 		capture->source = NULL;

@@ -82,8 +82,8 @@ bool listener_write_readiness(const struct process_activity *activity, struct bu
 		{ !activity->metrics.is_live,
 			"the tables are not live: they are read for the first time, or opened "
 			"again after an error" },
-		{ !activity->is_connected, "the source is not connected" },
-		{ activity->is_log_full,
+		{ !activity->metrics.is_connected, "the source is not connected" },
+		{ activity->metrics.is_log_full,
 			"the log is full, so that nothing is read from the source" },
 	};
 	bool is_ready = true;

@@ -111,11 +111,11 @@ TEST(a_process_is_ready_when_its_lake_is_live_connected_and_its_log_not_full)
 	CHECK(strstr(answer, "the tables are not live") != NULL);
 	CHECK(strstr(answer, "the source is not connected") != NULL);
 	server.activity->metrics.is_live = 1;
-	server.activity->is_connected = 1;
+	server.activity->metrics.is_connected = 1;
 	answer = get(&server, "/readyz", "");
 	check_status(answer, 200);
 	CHECK_TEXT(body_of(answer), "{\"ready\":true,\"reasons\":[]}");
-	server.activity->is_log_full = 1;
+	server.activity->metrics.is_log_full = 1;
 	answer = get(&server, "/readyz", "");
 	check_status(answer, 503);
 	CHECK(strstr(answer, "the log is full") != NULL);

@@ -378,11 +378,11 @@ class Activity:
 
     @property
     def is_connected(self):
-        return self._number(36) != 0
+        return self._number(320) != 0  # of struct metrics, the first
 
     @property
     def text(self):
-        return self.bytes[64:264].split(b"\0")[0].decode(errors="replace")
+        return self.bytes[40:240].split(b"\0")[0].decode(errors="replace")
 
     @property
     def http(self):
