@@ -285,7 +285,7 @@ void doctor_look_at_log(struct doctor *doctor)
 	if (look_at_directory(doctor, "directory", configuration->log_directory))
 		look_at_free(doctor, configuration->log_directory,
 			(uint64_t)configuration->log_size_limit, "log.size_limit is");
-	if (doctor->is_running && doctor->process.is_log_full)
+	if (doctor->is_running && doctor->process.metrics.is_log_full)
 		doctor_say(doctor, VERDICT_WRONG, "limit",
 			"Wait for the tables, or raise log.size_limit: a transaction larger than "
 			"that never fits.",
