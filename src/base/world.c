@@ -8,20 +8,20 @@ static bool path_is_valid(const char *path)
 	return path != NULL && path[0] == '/';
 }
 
-int64_t world_now(struct world *world)
+micros_t world_now(struct world *world)
 {
 	return world->ops->now(world);
 }
 
-int64_t world_monotonic(struct world *world)
+micros_t world_monotonic(struct world *world)
 {
 	return world->ops->monotonic(world);
 }
 
-void world_sleep(struct world *world, int64_t micros)
+void world_sleep(struct world *world, micros_t span)
 {
-	if (micros > 0)
-		world->ops->sleep(world, micros);
+	if (span > 0)
+		world->ops->sleep(world, span);
 }
 
 void world_random(struct world *world, void *out, size_t size)

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/buffer.h"
+#include "base/micros.h"
 
 struct world;
 struct file;
@@ -31,13 +32,13 @@ struct file_info {
 	const char *name; /* within its directory; in the arena of the listing */
 	bool is_directory;
 	uint64_t size_bytes;
-	int64_t modified_at; /* microseconds since 1970 */
+	micros_t modified_at;
 };
 
 struct world_ops {
-	int64_t (*now)(struct world *world);       /* microseconds since 1970; may jump */
-	int64_t (*monotonic)(struct world *world); /* microseconds; never goes back */
-	void (*sleep)(struct world *world, int64_t micros);
+	micros_t (*now)(struct world *world);       /* may jump */
+	micros_t (*monotonic)(struct world *world); /* never goes back */
+	void (*sleep)(struct world *world, micros_t span);
 	void (*random)(struct world *world, void *out, size_t size);
 
 	bool (*open)(struct world *world, const char *path, enum file_mode mode, struct file **out,
@@ -72,9 +73,9 @@ struct file {
 
 struct world *world_posix(void); /* one for the process, never closed */
 
-int64_t world_now(struct world *world);
-int64_t world_monotonic(struct world *world);
-void world_sleep(struct world *world, int64_t micros);
+micros_t world_now(struct world *world);
+micros_t world_monotonic(struct world *world);
+void world_sleep(struct world *world, micros_t span);
 void world_random(struct world *world, void *out, size_t size);
 
 bool world_open(struct world *world, const char *path, enum file_mode mode, struct file **out,

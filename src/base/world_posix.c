@@ -91,29 +91,29 @@ static bool fail(const char *path, const char *verb, struct error *err)
 	return error_hint(err, "%s", hint_of_errno(number));
 }
 
-static int64_t clock_micros(clockid_t clock)
+static micros_t clock_micros(clockid_t clock)
 {
 	struct timespec time;
 	clock_gettime(clock, &time);
 	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
-static int64_t posix_now(struct world *world)
+static micros_t posix_now(struct world *world)
 {
 	(void)world;
 	return clock_micros(CLOCK_REALTIME);
 }
 
-static int64_t posix_monotonic(struct world *world)
+static micros_t posix_monotonic(struct world *world)
 {
 	(void)world;
 	return clock_micros(CLOCK_MONOTONIC);
 }
 
-static void posix_sleep(struct world *world, int64_t micros)
+static void posix_sleep(struct world *world, micros_t span)
 {
 	(void)world;
-	struct timespec time = { micros / 1000000, micros % 1000000 * 1000 };
+	struct timespec time = { span / MICROS_PER_SECOND, span % MICROS_PER_SECOND * 1000 };
 	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &time, &time) == EINTR)
 		;
 }

@@ -64,7 +64,7 @@ static bool enter_file(struct sim_file *file, const char *call, struct error *er
 	return leave(file->sim, false);
 }
 
-static int64_t sim_now(struct world *world)
+static micros_t sim_now(struct world *world)
 {
 	struct sim *sim = (struct sim *)world;
 	pthread_mutex_lock(&sim->lock);
@@ -73,7 +73,7 @@ static int64_t sim_now(struct world *world)
 	return now;
 }
 
-static int64_t sim_monotonic(struct world *world)
+static micros_t sim_monotonic(struct world *world)
 {
 	struct sim *sim = (struct sim *)world;
 	pthread_mutex_lock(&sim->lock);
@@ -391,7 +391,7 @@ void world_sim_close(struct world *world)
 		world->ops->close(world);
 }
 
-void world_sim_advance(struct world *world, int64_t micros)
+void world_sim_advance(struct world *world, micros_t micros)
 {
 	struct sim *sim = (struct sim *)world;
 	assert(micros >= 0);
@@ -401,7 +401,7 @@ void world_sim_advance(struct world *world, int64_t micros)
 	pthread_mutex_unlock(&sim->lock);
 }
 
-void world_sim_jump(struct world *world, int64_t micros)
+void world_sim_jump(struct world *world, micros_t micros)
 {
 	struct sim *sim = (struct sim *)world;
 	pthread_mutex_lock(&sim->lock);

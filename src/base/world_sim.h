@@ -23,8 +23,8 @@
 struct world *world_sim_open(uint64_t seed);
 void world_sim_close(struct world *world); /* after every file; also NULL */
 
-void world_sim_advance(struct world *world, int64_t micros);
-void world_sim_jump(struct world *world, int64_t micros); /* only world_now(); also backwards */
+void world_sim_advance(struct world *world, micros_t micros);
+void world_sim_jump(struct world *world, micros_t micros); /* only world_now(); also backwards */
 
 /*
  * The power fails.  Every call on files fails with LOST until world_sim_restart(), so that what

@@ -7,7 +7,6 @@
 
 #include <inttypes.h>
 
-#define MICROS_PER_HOUR (3600 * (micros_t)1000000)
 /* Files of the running process are told from older ones by a clock that may be the store's. */
 #define CLOCK_MARGIN MICROS_PER_HOUR
 

@@ -5,10 +5,6 @@
 
 #include <inttypes.h>
 
-enum {
-	MICROS_PER_MILLI = 1000,
-};
-
 struct history {
 	const struct catalog_view *view;
 	int64_t *versions; /* of each commit, for each table; 0: none */

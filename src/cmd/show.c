@@ -9,9 +9,6 @@ enum {
 	STEP = 1024, /* from one unit of size to the next */
 };
 
-#define MICROS_PER_SECOND INT64_C(1000000)
-#define MICROS_PER_DAY (SECONDS_PER_DAY * MICROS_PER_SECOND)
-
 struct moment {
 	struct calendar_date date;
 	int hour, minute, second, micros;

@@ -2,6 +2,7 @@
 
 #include "base/calendar.h"
 #include "base/json.h"
+#include "base/micros.h"
 
 #include <assert.h>
 #include <float.h>
@@ -11,7 +12,6 @@
 
 enum {
 	NESTING_MAX = 32,
-	MICROS_PER_SECOND = 1000000,
 	SECONDS_PER_DAY = 86400,
 	DATE_INFINITY = INT32_MAX, /* and its negative */
 	TIME_OFFSET_MAX = 57599,   /* seconds: 15:59:59, as TIME WITH TIME ZONE keeps it */

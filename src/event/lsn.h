@@ -6,9 +6,9 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/micros.h"
 
-typedef uint64_t lsn_t;   /* 0 is no position */
-typedef int64_t micros_t; /* microseconds: a span, or a time since 1970-01-01 UTC */
+typedef uint64_t lsn_t; /* 0 is no position */
 
 enum {
 	LSN_TEXT_SIZE = 18 /* with the NUL */

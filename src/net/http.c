@@ -326,6 +326,6 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
 bool http_parse_date(const char *text, micros_t *out)
 {
 	const time_t seconds = curl_getdate(text, NULL);
-	*out = (micros_t)seconds * 1000000;
+	*out = (micros_t)seconds * MICROS_PER_SECOND;
 	return seconds >= 0;
 }

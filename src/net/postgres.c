@@ -12,16 +12,14 @@ enum {
 	SERVER_VERSION_MIN = 140000,
 	SERVER_VERSION_TRANSACTION_TIMEOUT = 170000,
 	CONNECT_SECONDS_MIN = 2, /* libpq's own least value */
-	MICROS_PER_SECOND = 1000000,
-	MICROS_PER_MILLI = 1000,
 	MESSAGE_SIZE = 400,
 };
 
 struct postgres {
 	PGconn *connection;
 	const char *password_setting;
-	int64_t answer_timeout; /* microseconds; 0: none */
-	bool is_silent;         /* it was over: the connection is given up */
+	micros_t answer_timeout; /* 0: none */
+	bool is_silent;          /* it was over: the connection is given up */
 };
 
 /* What a kind of failure asks of the administrator. First match wins; a shorter code is a class. */
@@ -390,7 +388,7 @@ struct pg_conn *postgres_handle(struct postgres *postgres)
 
 /* ---- answers ---------------------------------------------------------------------------- */
 
-static int poll_millis(int64_t timeout)
+static int poll_millis(micros_t timeout)
 {
 	const int64_t millis = (timeout + MICROS_PER_MILLI - 1) / MICROS_PER_MILLI;
 	return millis > INT32_MAX ? INT32_MAX : (int)millis;
@@ -511,7 +509,8 @@ void postgres_cancel(struct postgres *postgres)
 	PQfreeCancel(cancel);
 }
 
-bool postgres_wait(struct postgres *postgres, int64_t timeout, bool *is_readable, struct error *err)
+bool postgres_wait(
+	struct postgres *postgres, micros_t timeout, bool *is_readable, struct error *err)
 {
 	struct pollfd wait = { .fd = PQsocket(postgres->connection), .events = POLLIN };
 	if (wait.fd < 0)

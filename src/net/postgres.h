@@ -14,6 +14,7 @@
 #define NET_POSTGRES_H
 
 #include "base/arena.h"
+#include "base/micros.h"
 
 struct pg_conn;
 struct pg_result;
@@ -26,9 +27,9 @@ struct postgres_target {
 	const char *database;         /* instead of the url's; NULL */
 	const char *owner;            /* whose connection it is, for messages; NULL: "source" */
 	const char *password_setting; /* NULL: "source.password" */
-	bool is_replication;     /* a walsender: replication commands, and simple SQL as well */
-	int64_t connect_timeout; /* microseconds; libpq takes whole seconds, at least 2 */
-	int64_t answer_timeout;  /* how long the server may be silent in a call; 0: for ever */
+	bool is_replication;      /* a walsender: replication commands, and simple SQL as well */
+	micros_t connect_timeout; /* libpq takes whole seconds, at least 2 */
+	micros_t answer_timeout;  /* how long the server may be silent in a call; 0: for ever */
 };
 
 bool postgres_open(
@@ -72,8 +73,8 @@ void postgres_rows_close(struct postgres_rows *rows);
 /* Ask the server to end what it is doing on this connection. Best effort. */
 void postgres_cancel(struct postgres *postgres);
 
-/* Wait until there is something to read or timeout (microseconds) is over. LOST. */
-bool postgres_wait(struct postgres *postgres, int64_t timeout, bool *is_readable,
+/* Wait until there is something to read or timeout is over. LOST. */
+bool postgres_wait(struct postgres *postgres, micros_t timeout, bool *is_readable,
 	struct error *err) MUST_CHECK;
 
 /* libpq's own object, for COPY; stays owned by the connection. */

@@ -12,7 +12,6 @@
 enum {
 	PEM_BYTES_MAX = 1024 * 1024,
 };
-#define MICROS_PER_SECOND 1000000
 
 struct listener {
 	struct process_activity *activity;

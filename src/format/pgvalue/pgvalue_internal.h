@@ -4,6 +4,7 @@
 #ifndef FORMAT_PGVALUE_PGVALUE_INTERNAL_H
 #define FORMAT_PGVALUE_PGVALUE_INTERNAL_H
 
+#include "base/micros.h"
 #include "format/pgvalue/pgvalue.h"
 
 /* src/include/catalog/pg_type.dat */
@@ -28,9 +29,6 @@ enum {
 	OID_UUID = 2950,
 	OID_JSONB = 3802,
 };
-
-#define MICROS_PER_SECOND INT64_C(1000000)
-#define MICROS_PER_DAY (86400 * MICROS_PER_SECOND)
 
 enum {
 	DAYS_1970_TO_2000 = 10957,

@@ -4,8 +4,7 @@
 
 enum {
 	SLOT_NAME_SIZE_MAX = 63 - 9, /* NAMEDATALEN less the suffix of a temporary slot */
-	MICROS_PER_MILLI = 1000,
-	VERSION_MIN = 140000, /* of pgoutput's protocol 2 */
+	VERSION_MIN = 140000,        /* of pgoutput's protocol 2 */
 	REPLY_INTERVAL_MAX = 10 * 1000000,
 	REPLY_INTERVAL_MIN = 50 * MICROS_PER_MILLI,
 	REPLIES_PER_TIMEOUT = 3,
