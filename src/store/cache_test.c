@@ -787,6 +787,66 @@ TEST(a_hole_is_not_taken_for_the_bytes_of_a_file_that_was_removed_when_the_machi
 	lab_close(&lab);
 }
 
+static void remove_some_file(struct lab *lab, uint64_t *state)
+{
+	struct file_info *infos;
+	size_t count;
+	struct error err;
+	CHECK_OK(world_list(
+			 world_posix(), cache_files(lab->cache), &lab->arena, &infos, &count, &err),
+		&err);
+	if (count == 0)
+		return;
+	const char *path = arena_format(&lab->arena, "%s/%s", cache_files(lab->cache),
+		infos[test_random(state) % count].name);
+	CHECK((test_random(state) % 2 ? unlink(path) : truncate(path, 10)) == 0);
+}
+
+/* One thing that happens to a cache; a fetch may be refused for want of room. */
+static void live(struct lab *lab, const char *const *paths, uint64_t *state)
+{
+	const char *path = paths[test_random(state) % 2], *file;
+	const uint64_t start = test_random(state) % 10 * (100 * KB);
+	const struct byte_range range = { start, start + 1 + test_random(state) % (100 * KB) };
+	struct error err;
+	switch (test_random(state) % 8) {
+	case 0:
+		get(lab, path, OBJECT_SIZE);
+		break;
+	case 1:
+		remove_some_file(lab, state);
+		break;
+	case 2:
+		lab_reopen(lab);
+		break;
+	case 3:
+		cache_unpin(lab->cache);
+		break;
+	default:
+		if (!fetch_by(lab, lab->cache, path, &range, 1, &file, &err))
+			CHECK_EQUAL(err.kind, ERROR_LIMIT);
+	}
+}
+
+TEST(whatever_index_a_crash_of_the_machine_brings_back_names_only_bytes_that_are_there)
+{
+	static const char *const PATHS[] = { "a", "b" };
+	struct lab lab;
+	uint64_t state = test_seed();
+	lab_open(&lab, 1100 * KB); /* not room for both */
+	for (size_t i = 0; i < 2; i++)
+		put(&lab, PATHS[i], OBJECT_SIZE);
+	power_watch(&lab);
+	for (size_t round = 0; round < 6; round++) {
+		power_step_begin();
+		for (size_t i = 0; i < 10; i++)
+			live(&lab, PATHS, &state);
+		check_after_crash(&lab, power_earliest_index(), PATHS, 2, OBJECT_SIZE);
+	}
+	power_unwatch();
+	lab_close(&lab);
+}
+
 TEST(a_directory_that_cannot_be_used_is_a_clear_error)
 {
 	const char *file = test_directory();
