@@ -11,12 +11,12 @@
 enum {
 	WHOLE_MAX = 512 * 1024, /* of a file that is fetched in one request */
 	TAIL_SIZE = 64 * 1024,  /* where its footer lies, most often */
-	LAYOUTS_MAX = 10000,
 };
 
 /* Where the columns of a data file lie, which never changes. */
 struct layout {
-	struct arena arena;
+	struct layout *older, *newer; /* in the order of their use */
+	size_t size;                  /* bytes, of all of it */
 	const char *uri;
 	bool is_known; /* else the file is fetched whole */
 	struct parquet_extents extents;
@@ -28,8 +28,8 @@ struct fetcher {
 	const char *unread; /* a file that exists and is no Parquet file */
 	struct arena arena; /* of unread */
 	struct map layouts; /* by the hash of their URI */
-	struct layout **kept;
-	size_t kept_count;
+	struct layout *oldest, *newest;
+	size_t layouts_size, layouts_size_max;
 };
 
 /* One version being fetched. */
@@ -38,52 +38,107 @@ struct job {
 	struct arena *arena;
 	const struct table_version *version;
 	const struct schema *schema; /* of the wanted columns */
+	const char **tails;          /* by file: the local one that has its tail; or NULL */
 };
 
 /* ---- opening ---- */
 
-struct fetcher *fetcher_open(struct store *store, struct cache *cache)
+struct fetcher *fetcher_open(struct store *store, struct cache *cache, size_t layouts_size_max)
 {
 	struct fetcher *fetcher = memory_allocate(1, sizeof *fetcher);
 	fetcher->store = store;
 	fetcher->cache = cache;
-	fetcher->kept = memory_allocate(LAYOUTS_MAX, sizeof *fetcher->kept);
+	fetcher->layouts_size_max = layouts_size_max;
 	return fetcher;
-}
-
-static void forget_layouts(struct fetcher *fetcher)
-{
-	for (size_t i = 0; i < fetcher->kept_count; i++) {
-		arena_deinit(&fetcher->kept[i]->arena);
-		free(fetcher->kept[i]);
-	}
-	fetcher->kept_count = 0;
-	map_deinit(&fetcher->layouts);
 }
 
 void fetcher_close(struct fetcher *fetcher)
 {
 	if (fetcher == NULL)
 		return;
-	forget_layouts(fetcher);
+	for (struct layout *layout = fetcher->oldest, *next; layout != NULL; layout = next) {
+		next = layout->newer;
+		free(layout);
+	}
+	map_deinit(&fetcher->layouts);
 	arena_deinit(&fetcher->arena);
-	free(fetcher->kept);
 	free(fetcher);
 }
 
 void fetcher_reset(struct fetcher *fetcher)
 {
 	cache_unpin(fetcher->cache);
-	if (fetcher->kept_count >= LAYOUTS_MAX)
-		forget_layouts(fetcher);
 }
 
-/* ---- layouts ---- */
+/* ---- layouts that are remembered ---- */
+
+static uint64_t hash_of(const char *uri)
+{
+	return XXH3_64bits(uri, strlen(uri));
+}
+
+static void unlink_layout(struct fetcher *fetcher, const struct layout *layout)
+{
+	*(layout->older != NULL ? &layout->older->newer : &fetcher->oldest) = layout->newer;
+	*(layout->newer != NULL ? &layout->newer->older : &fetcher->newest) = layout->older;
+}
+
+static void link_newest(struct fetcher *fetcher, struct layout *layout)
+{
+	layout->older = fetcher->newest;
+	layout->newer = NULL;
+	*(fetcher->newest != NULL ? &fetcher->newest->newer : &fetcher->oldest) = layout;
+	fetcher->newest = layout;
+}
+
+static struct layout *find_layout(const struct fetcher *fetcher, const char *uri)
+{
+	struct layout *layout = map_get(&fetcher->layouts, hash_of(uri));
+	return layout != NULL && strcmp(layout->uri, uri) == 0 ? layout : NULL;
+}
+
+static void forget_layout(struct fetcher *fetcher, struct layout *layout)
+{
+	unlink_layout(fetcher, layout);
+	map_remove(&fetcher->layouts, hash_of(layout->uri));
+	fetcher->layouts_size -= layout->size;
+	free(layout);
+}
+
+/* A copy, in one piece. */
+static void remember_layout(struct fetcher *fetcher, const struct layout *layout)
+{
+	const size_t extents_size = layout->extents.count * sizeof *layout->extents.items;
+	const size_t uri_size = strlen(layout->uri) + 1;
+	const size_t size = sizeof *layout + extents_size + uri_size + sizeof(struct map_entry);
+	struct layout *same = map_get(&fetcher->layouts, hash_of(layout->uri));
+	if (same != NULL)
+		forget_layout(fetcher, same);
+	if (size > fetcher->layouts_size_max)
+		return;
+	while (fetcher->layouts_size + size > fetcher->layouts_size_max)
+		forget_layout(fetcher, fetcher->oldest);
+	struct layout *kept = memory_allocate(1, size);
+	struct parquet_extent *items = (struct parquet_extent *)(void *)(kept + 1);
+	char *uri = (char *)items + extents_size;
+	*kept = *layout;
+	kept->size = size;
+	if (extents_size > 0)
+		memcpy(items, layout->extents.items, extents_size);
+	kept->extents.items = items;
+	kept->uri = memcpy(uri, layout->uri, uri_size);
+	map_put(&fetcher->layouts, hash_of(uri), kept);
+	link_newest(fetcher, kept);
+	fetcher->layouts_size += size;
+}
+
+/* ---- footers ---- */
 
 /* What the footer is read from. */
 struct footer_source {
 	const struct job *job;
 	const struct scan_file *file;
+	struct arena *arena;
 	const char *local;
 	uint64_t fetched_from; /* to the end of the file */
 };
@@ -97,6 +152,11 @@ static struct cached_object object_of(
 		.range_count = 1,
 		.ranges = range,
 	};
+}
+
+static struct byte_range tail_of(const struct scan_file *file)
+{
+	return (struct byte_range){ file->size_bytes - TAIL_SIZE, file->size_bytes };
 }
 
 static bool read_local(const char *path, uint64_t offset, void *out, size_t size, struct error *err)
@@ -117,37 +177,31 @@ static bool read_footer_part(
 {
 	struct footer_source *source = context;
 	const struct job *job = source->job;
-	if (offset < source->fetched_from) {
-		const struct byte_range range = { offset, source->file->size_bytes };
+	if (source->local == NULL || offset < source->fetched_from) {
+		const uint64_t tail = tail_of(source->file).start;
+		const struct byte_range range = { offset < tail ? offset : tail,
+			source->file->size_bytes };
 		struct cached_object object = object_of(job, source->file, &range);
-		if (!cache_fetch(
-			    job->fetcher->cache, job->fetcher->store, &object, 1, job->arena, err))
+		if (!cache_fetch(job->fetcher->cache, job->fetcher->store, &object, 1,
+			    source->arena, err))
 			return false;
-		source->fetched_from = offset;
+		source->local = object.file;
+		source->fetched_from = range.start;
 	}
 	return read_local(source->local, offset, out, size, err);
 }
 
-static struct layout *find_layout(const struct fetcher *fetcher, const char *uri)
-{
-	struct layout *layout = map_get(&fetcher->layouts, XXH3_64bits(uri, strlen(uri)));
-	return layout != NULL && strcmp(layout->uri, uri) == 0 ? layout : NULL;
-}
-
-static void add_layout(struct fetcher *fetcher, struct layout *layout)
-{
-	map_put(&fetcher->layouts, XXH3_64bits(layout->uri, strlen(layout->uri)), layout);
-	fetcher->kept[fetcher->kept_count++] = layout;
-}
-
 /* A footer that is not understood is DuckDB's to complain about. */
-static bool read_layout(const struct job *job, const struct scan_file *file, const char *local,
-	uint64_t fetched_from, struct layout *out, struct error *err)
+static bool read_layout(const struct job *job, size_t number, struct arena *arena,
+	struct layout *out, struct error *err)
 {
-	struct footer_source footer = { job, file, local, fetched_from };
+	const struct scan_file *file = &job->version->files[number];
+	struct footer_source footer = { job, file, arena, job->tails[number], tail_of(file).start };
 	const struct parquet_source source = { file->size_bytes, read_footer_part, &footer };
-	out->uri = arena_copy_cstring(&out->arena, file->uri);
-	out->is_known = parquet_extents_read(&source, &out->arena, &out->extents, err);
+	*out = (struct layout){ .uri = file->uri };
+	out->is_known = parquet_extents_read(&source, arena, &out->extents, err);
+	if (!out->is_known)
+		out->extents.count = 0;
 	return out->is_known || err->kind == ERROR_CORRUPT || err->kind == ERROR_UNSUPPORTED ||
 	       err->kind == ERROR_LIMIT;
 }
@@ -157,37 +211,28 @@ static bool is_small(const struct scan_file *file)
 	return file->size_bytes <= WHOLE_MAX;
 }
 
-/* The tails of all files whose layout is not known yet, and their layouts. */
-static bool find_layouts(const struct job *job, struct error *err)
+/* Of all files whose layout is not known, at once. */
+static bool fetch_tails(const struct job *job, struct error *err)
 {
 	struct fetcher *fetcher = job->fetcher;
 	const struct table_version *version = job->version;
 	struct cached_object *objects =
 		arena_array(job->arena, struct cached_object, version->file_count);
 	struct byte_range *tails = arena_array(job->arena, struct byte_range, version->file_count);
-	const struct scan_file **files =
-		arena_array(job->arena, const struct scan_file *, version->file_count);
+	size_t *numbers = arena_array(job->arena, size_t, version->file_count);
 	size_t count = 0;
 	for (size_t i = 0; i < version->file_count; i++) {
 		const struct scan_file *file = &version->files[i];
 		if (is_small(file) || find_layout(fetcher, file->uri) != NULL)
 			continue;
-		tails[count] =
-			(struct byte_range){ file->size_bytes - TAIL_SIZE, file->size_bytes };
+		tails[count] = tail_of(file);
 		objects[count] = object_of(job, file, &tails[count]);
-		files[count++] = file;
+		numbers[count++] = i;
 	}
 	if (!cache_fetch(fetcher->cache, fetcher->store, objects, count, job->arena, err))
 		return false;
-	for (size_t i = 0; i < count && fetcher->kept_count < LAYOUTS_MAX; i++) {
-		struct layout *layout = memory_allocate(1, sizeof *layout);
-		if (!read_layout(job, files[i], objects[i].file, tails[i].start, layout, err)) {
-			arena_deinit(&layout->arena);
-			free(layout);
-			return false;
-		}
-		add_layout(fetcher, layout);
-	}
+	for (size_t i = 0; i < count; i++)
+		job->tails[numbers[i]] = objects[i].file;
 	return true;
 }
 
@@ -201,11 +246,10 @@ static bool has_field(const struct schema *schema, int32_t id)
 	return false;
 }
 
-static void choose_ranges(
-	const struct job *job, const struct scan_file *file, struct cached_object *object)
+static void choose_extents(
+	const struct job *job, const struct layout *layout, struct cached_object *object)
 {
-	const struct layout *layout = is_small(file) ? NULL : find_layout(job->fetcher, file->uri);
-	const size_t extent_count = layout != NULL && layout->is_known ? layout->extents.count : 0;
+	const size_t extent_count = layout->extents.count;
 	struct byte_range *ranges = arena_array(job->arena, struct byte_range, extent_count + 1);
 	size_t count = 0;
 	for (size_t i = 0; i < extent_count; i++) {
@@ -213,11 +257,43 @@ static void choose_ranges(
 		if (has_field(job->schema, extent->field_id))
 			ranges[count++] = (struct byte_range){ extent->start, extent->end };
 	}
-	const bool is_known = layout != NULL && layout->is_known;
-	ranges[count++] = (struct byte_range){ is_known ? layout->extents.footer_start : 0,
-		file->size_bytes };
-	*object = object_of(job, file, ranges);
+	ranges[count++] = (struct byte_range){ layout->is_known ? layout->extents.footer_start : 0,
+		object->size };
+	object->ranges = ranges;
 	object->range_count = count;
+}
+
+static bool choose_by_footer(
+	const struct job *job, size_t number, struct cached_object *object, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct layout layout;
+	const bool ok = read_layout(job, number, &arena, &layout, err);
+	if (ok) {
+		choose_extents(job, &layout, object);
+		remember_layout(job->fetcher, &layout);
+	}
+	arena_deinit(&arena);
+	return ok;
+}
+
+static bool choose_ranges(
+	const struct job *job, size_t number, struct cached_object *object, struct error *err)
+{
+	static const struct layout UNKNOWN = { .is_known = false };
+	const struct scan_file *file = &job->version->files[number];
+	*object = object_of(job, file, NULL);
+	if (is_small(file)) {
+		choose_extents(job, &UNKNOWN, object);
+		return true;
+	}
+	struct layout *layout = find_layout(job->fetcher, file->uri);
+	if (layout == NULL)
+		return choose_by_footer(job, number, object, err);
+	unlink_layout(job->fetcher, layout);
+	link_newest(job->fetcher, layout);
+	choose_extents(job, layout, object);
+	return true;
 }
 
 static bool fetch_files(const struct job *job, struct table_version *out, struct error *err)
@@ -226,7 +302,8 @@ static bool fetch_files(const struct job *job, struct table_version *out, struct
 	const size_t count = version->file_count + version->delete_file_count;
 	struct cached_object *objects = arena_array(job->arena, struct cached_object, count);
 	for (size_t i = 0; i < version->file_count; i++)
-		choose_ranges(job, &version->files[i], &objects[i]);
+		if (!choose_ranges(job, i, &objects[i], err))
+			return false;
 	for (size_t i = 0; i < version->delete_file_count; i++) {
 		const struct delete_file *deletes = &version->delete_files[i];
 		const struct scan_file file = { .uri = deletes->uri,
@@ -307,10 +384,11 @@ bool fetcher_fetch(struct fetcher *fetcher, const struct table_version *version,
 		.arena = arena,
 		.version = version,
 		.schema = wanted_schema(version->schema, wanted, arena),
+		.tails = arena_array(arena, const char *, version->file_count),
 	};
 	*out = *version;
 	out->schema = job.schema;
 	if (wanted->kind == COLUMNS_UNREAD)
 		return fetch_nothing(&job, out, err);
-	return find_layouts(&job, err) && fetch_files(&job, out, err);
+	return fetch_tails(&job, err) && fetch_files(&job, out, err);
 }

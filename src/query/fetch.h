@@ -15,8 +15,15 @@
 
 struct fetcher;
 
-/* Borrows both. */
-struct fetcher *fetcher_open(struct store *store, struct cache *cache);
+enum {
+	FETCHER_LAYOUTS_SIZE = 16 * 1024 * 1024, /* bytes; of some ten thousand files */
+};
+
+/*
+ * Borrows both.  So many bytes may be spent on remembering where columns lie; what was used longest
+ * ago is forgotten, and read again from the footer.
+ */
+struct fetcher *fetcher_open(struct store *store, struct cache *cache, size_t layouts_size_max);
 void fetcher_close(struct fetcher *fetcher); /* also NULL */
 
 /* A statement ends: the cache may let go of what was fetched for it. */

@@ -128,7 +128,7 @@ static void open_cache(struct lab *lab, uint64_t size_max)
 	};
 	close_cache(remote);
 	CHECK_OK(cache_open(&options, &remote->cache, &err), &err);
-	remote->fetcher = fetcher_open(lab->store, remote->cache);
+	remote->fetcher = fetcher_open(lab->store, remote->cache, FETCHER_LAYOUTS_SIZE);
 }
 
 /* Nothing is there any more; what was read of footers is forgotten, too. */
@@ -146,7 +146,7 @@ static void empty_cache(struct lab *lab)
 		unlink(arena_format(&arena, "%s/%s", cache_files(remote->cache), infos[i].name));
 	arena_deinit(&arena);
 	fetcher_close(remote->fetcher);
-	remote->fetcher = fetcher_open(lab->store, remote->cache);
+	remote->fetcher = fetcher_open(lab->store, remote->cache, FETCHER_LAYOUTS_SIZE);
 }
 
 /* ---- files ---- */
@@ -489,6 +489,28 @@ TEST(only_the_columns_of_a_statement_are_fetched_and_only_once)
 	CHECK_EQUAL(lab.requests, requests);
 	expect_same(&lab, "SELECT max(c8) FROM wide");
 	CHECK(lab.requests > requests);
+	CHECK(fetched_bytes(&lab) < lab.object_bytes / 2);
+	lab_close(&lab);
+}
+
+TEST(where_columns_lie_is_read_again_when_there_is_no_room_to_remember_it)
+{
+	struct lab lab;
+	struct place *remote;
+	lab_open(&lab);
+	remote = lab.remote;
+	fetcher_close(remote->fetcher);
+	remote->fetcher = fetcher_open(lab.store, remote->cache, 6000); /* of one or two files */
+	expect_same(&lab, "SELECT sum(c7) FROM wide");
+	CHECK(fetched_bytes(&lab) < lab.object_bytes / 3);
+	const size_t requests = lab.requests;
+	expect_same(&lab, "SELECT max(c7) FROM wide WHERE c7 > 5");
+	CHECK_EQUAL(lab.requests, requests);
+	fetcher_close(remote->fetcher);
+	remote->fetcher = fetcher_open(lab.store, remote->cache, 0);
+	expect_same(&lab, "SELECT min(c7) FROM wide");
+	CHECK_EQUAL(lab.requests, requests);
+	expect_same(&lab, "SELECT min(c8), max(c1) FROM wide");
 	CHECK(fetched_bytes(&lab) < lab.object_bytes / 2);
 	lab_close(&lab);
 }

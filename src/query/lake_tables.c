@@ -621,6 +621,6 @@ struct tables *lake_tables_open(struct catalog *catalog, struct store *store, st
 	lake->catalog = catalog;
 	lake->store = store;
 	lake->cache = cache;
-	lake->fetcher = cache != NULL ? fetcher_open(store, cache) : NULL;
+	lake->fetcher = cache != NULL ? fetcher_open(store, cache, FETCHER_LAYOUTS_SIZE) : NULL;
 	return &lake->base;
 }
