@@ -154,20 +154,23 @@ static bool convert_jdbc(const char *text, struct arena *arena, const char **out
 }
 
 static const struct setting_alias ALIASES[] = {
-	{ "POSTGRES_URL", "source.url", convert_jdbc }, { "POSTGRES_USER", "source.user", NULL },
+	{ "POSTGRES_URL", "source.url", convert_jdbc },
+	{ "POSTGRES_USER", "source.user", NULL },
 	{ "POSTGRES_PASSWORD", "source.password", NULL },
 	{ "POSTGRES_DB", "source.database", NULL },
 	{ "JDBC_BASE_URL", "lake.catalog_server", convert_jdbc },
 	{ "AWS_ACCESS_KEY_ID", "s3.access_key", NULL },
 	{ "AWS_SECRET_ACCESS_KEY", "s3.secret_key", NULL },
-	{ "AWS_SESSION_TOKEN", "s3.session_token", NULL }, { "AWS_REGION", "s3.region", NULL },
-	{ "AWS_DEFAULT_REGION", "s3.region", NULL }, { "AWS_ENDPOINT_URL_S3", "s3.endpoint", NULL },
-	{ "AWS_ENDPOINT_URL", "s3.endpoint", NULL }, { "AWS_CA_BUNDLE", "s3.ca_file", NULL },
+	{ "AWS_SESSION_TOKEN", "s3.session_token", NULL },
+	{ "AWS_REGION", "s3.region", NULL },
+	{ "AWS_DEFAULT_REGION", "s3.region", NULL },
+	{ "AWS_ENDPOINT_URL_S3", "s3.endpoint", NULL },
+	{ "AWS_ENDPOINT_URL", "s3.endpoint", NULL },
+	{ "AWS_CA_BUNDLE", "s3.ca_file", NULL },
 	{ "AWS_PROFILE", "s3.profile", NULL },
 	{ "AWS_SHARED_CREDENTIALS_FILE", "s3.credentials_file", NULL },
 	{ "MINIO_ACCESS_KEY", "s3.access_key", NULL },
 	{ "MINIO_SECRET_KEY", "s3.secret_key", NULL },
-	{ "WALBERG_CACHE", NULL, NULL }, /* of tools/setup */
 };
 
 const struct setting_table CONFIGURATION_SETTINGS = {

@@ -2,13 +2,13 @@
 
 import atexit
 import functools
-import os
 import pathlib
 import subprocess
 import sys
 
+from support.project import CACHE
+
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("WALBERG_CACHE", pathlib.Path.home() / ".cache/walberg"))
 JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
         f"{CACHE}/java/lib/*:{HERE.parents[1]}/build/judge", "Judge"]
 PYICEBERG = [sys.executable, str(HERE / "canon.py")]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.deployment import ROOT
+from support.project import ROOT, versions
 
 SERVICES = ["postgres", "kafka", "minio", "jobmanager", "taskmanager", "sql-gateway", "walberg"]
 VARIABLES = {
@@ -26,7 +26,7 @@ PORTS = {
     "MINIO_URL": ("minio", 9000), "MINIO_CONSOLE_URL": ("minio", 9001),
     "LAKE_URL": ("walberg", 8080),
 }
-FOREIGN = re.compile("(WALBERG_(?!CACHE)|POSTGRES|JDBC|KAFKA|MINIO|AWS|FLINK|JAVA_VERSION|STACK)")
+FOREIGN = re.compile("(WALBERG_|POSTGRES|JDBC|KAFKA|MINIO|AWS|FLINK|JAVA_VERSION|STACK)")
 
 
 def clean_environment():
@@ -39,11 +39,6 @@ def output(*command, **environment):
                           env=dict(clean_environment(), **environment))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def versions():
-    text = (ROOT / "deploy" / "versions").read_text(encoding="utf-8")
-    return dict(re.findall(r'^(\w+)="?(.*?)"?$', text, re.MULTILINE))
 
 
 def dockerfile():

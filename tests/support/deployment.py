@@ -20,7 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORTS = ["POSTGRES", "KAFKA", "FLINK", "GATEWAY", "MINIO", "CONSOLE", "WALBERG", "CONTROLLER", "RPC"]
 COMMAND_SECONDS = 280
 # What the tests' own environment must not tell the stack.
-FOREIGN = re.compile("(WALBERG_(?!CACHE)|POSTGRES|JDBC|KAFKA|MINIO|AWS|FLINK|JAVA_VERSION|PG|STACK|MAKE|MFLAGS)")
+FOREIGN = re.compile("(WALBERG_|POSTGRES|JDBC|KAFKA|MINIO|AWS|FLINK|JAVA_VERSION|PG|STACK|MAKE|MFLAGS)")
 
 
 class Deployment:

@@ -27,8 +27,8 @@ import urllib.request
 import xml.etree.ElementTree
 
 from support.postgres import free_port
+from support.project import CACHE
 
-CACHE = pathlib.Path(os.environ.get("WALBERG_CACHE") or pathlib.Path.home() / ".cache/walberg")
 BIN = pathlib.Path(os.environ.get("MINIO_BIN", CACHE / "bin"))
 USER = "nobody"
 GROUP = "nogroup"

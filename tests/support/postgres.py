@@ -26,7 +26,12 @@ import sys
 import tempfile
 import time
 
-BIN = pathlib.Path(os.environ.get("PG_BIN", "/usr/lib/postgresql/15/bin"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))  # when it is the program
+
+from support.project import versions  # noqa: E402
+
+BIN = pathlib.Path(os.environ.get("PG_BIN",
+                                  f"/usr/lib/postgresql/{versions()['POSTGRES_VERSION']}/bin"))
 USER = "postgres"
 START_SECONDS = 60
 PORTS = (10000, 32768)  # below ip_local_port_range
@@ -233,7 +238,6 @@ class Postgres:
 @contextlib.contextmanager
 def s3_environment():
     """Of a MinIO server while it runs; none where a server is named already or not installed."""
-    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
     from support import minio
     if "WALBERG_TEST_S3" in os.environ or not minio.is_installed():
         yield {}
