@@ -500,7 +500,7 @@ TEST(where_columns_lie_is_read_again_when_there_is_no_room_to_remember_it)
 	lab_open(&lab);
 	remote = lab.remote;
 	fetcher_close(remote->fetcher);
-	remote->fetcher = fetcher_open(lab.store, remote->cache, 6000); /* of one or two files */
+	remote->fetcher = fetcher_open(lab.store, remote->cache, 1500); /* of one file */
 	expect_same(&lab, "SELECT sum(c7) FROM wide");
 	CHECK(fetched_bytes(&lab) < lab.object_bytes / 3);
 	const size_t requests = lab.requests;
