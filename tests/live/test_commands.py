@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from support.postgres import Postgres
+from support.project import clean_environment
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WALBERG = os.environ.get("WALBERG", str(ROOT / "build" / "walberg"))
@@ -36,9 +37,7 @@ class Desk:
         self.server = server
         self.folder = folder
         self.process = None
-        self.environment = {name: value for name, value in os.environ.items()
-                            if not name.startswith(("WALBERG_", "POSTGRES_"))}
-        self.environment["WALBERG_HTTP_LISTEN"] = "127.0.0.1:0"
+        self.environment = dict(clean_environment(), WALBERG_HTTP_LISTEN="127.0.0.1:0")
 
     def command(self, *arguments):
         return subprocess.run([WALBERG, *arguments], check=False, capture_output=True, text=True,

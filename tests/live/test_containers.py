@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from support.project import ROOT, versions
+from support.project import ROOT, clean_environment, versions
 
 SERVICES = ["postgres", "kafka", "minio", "jobmanager", "taskmanager", "sql-gateway", "walberg"]
 VARIABLES = {
@@ -26,11 +26,6 @@ PORTS = {
     "MINIO_URL": ("minio", 9000), "MINIO_CONSOLE_URL": ("minio", 9001),
     "LAKE_URL": ("walberg", 8080),
 }
-FOREIGN = re.compile("(WALBERG_|POSTGRES|JDBC|KAFKA|MINIO|AWS|FLINK|JAVA_VERSION|STACK)")
-
-
-def clean_environment():
-    return {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
 
 
 def output(*command, **environment):

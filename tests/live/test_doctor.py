@@ -1,7 +1,6 @@
 """`walberg doctor`: what it finds of a source, a catalog, a store and a log, and how that is mended."""
 
 import json
-import os
 import socket
 import subprocess
 
@@ -9,6 +8,7 @@ import pytest
 
 from support import minio
 from support.postgres import Postgres
+from support.project import clean_environment
 from support.walberg import PROGRAM, lsn_number
 
 SOURCE = """
@@ -227,10 +227,8 @@ def test_a_catalog_in_postgres_is_looked_at_and_not_made(database, walberg):
 
 
 def test_without_a_source_the_rest_is_still_looked_at(tmp_path):
-    environment = {name: value for name, value in os.environ.items()
-                   if not name.startswith(("WALBERG_", "POSTGRES_"))}
     result = subprocess.run([PROGRAM, "doctor", "--set", "http.listen=off"], check=False,
-                            capture_output=True, text=True, cwd=tmp_path, env=environment)
+                            capture_output=True, text=True, cwd=tmp_path, env=clean_environment())
     assert result.returncode == 1 and result.stderr == ""
     assert "source   wrong    source.url: no source is given" in result.stdout
     assert "log      ok" in result.stdout

@@ -6,7 +6,6 @@
         deployment.addresses["POSTGRES_URL"]
 """
 
-import os
 import pathlib
 import re
 import shlex
@@ -15,12 +14,10 @@ import subprocess
 import tempfile
 
 from support.postgres import free_port
+from support.project import ROOT, clean_environment
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORTS = ["POSTGRES", "KAFKA", "FLINK", "GATEWAY", "MINIO", "CONSOLE", "WALBERG", "CONTROLLER", "RPC"]
 COMMAND_SECONDS = 280
-# What the tests' own environment must not tell the stack.
-FOREIGN = re.compile("(WALBERG_|POSTGRES|JDBC|KAFKA|MINIO|AWS|FLINK|JAVA_VERSION|PG|STACK|MAKE|MFLAGS)")
 
 
 class Deployment:
@@ -28,9 +25,8 @@ class Deployment:
         self.parent = pathlib.Path(tempfile.mkdtemp(prefix="walberg-stack-"))
         self.parent.chmod(0o755)
         self.directory = self.parent / "stack"
-        kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         # Java's quick compiler alone: what is run here is over before the better one pays.
-        self.environment = dict(kept, FORM="native", STACK_DIR=str(self.directory),
+        self.environment = dict(clean_environment(), FORM="native", STACK_DIR=str(self.directory),
                                 STACK_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
                                 **{f"STACK_{name}_PORT": str(free_port()) for name in PORTS})
 

@@ -30,6 +30,7 @@ import urllib.error
 import urllib.request
 
 from support import place as places
+from support.project import clean_environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("WALBERG", str(ROOT / "build/walberg"))
@@ -40,9 +41,6 @@ STEPS = ["idle", "apply", "files", "swap", "swapped", "retention"]
 # src/catalog/catalog.h: enum table_state
 STATES = ["forgotten", "live", "snapshot", "paused", "left out"]
 LAKE_LIVE = 2  # of enum lake_phase
-
-# What the tests' own environment must not tell the program.
-FOREIGN = re.compile("(WALBERG|POSTGRES|JDBC|KAFKA|MINIO|AWS|PG)")
 
 
 @functools.lru_cache(None)
@@ -118,8 +116,7 @@ class Lake:
 
     def options(self, **more):
         """How subprocess starts a process of the lake; more: of its environment."""
-        kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
-        options = {"env": {**kept, **more}, "cwd": self.directory.parent}
+        options = {"env": {**clean_environment(), **more}, "cwd": self.directory.parent}
         if self.user:
             options["env"]["LD_LIBRARY_PATH"] = str(pathlib.Path(open_program()).parent)
             options.update(user=self.user, group=self.user, extra_groups=[])
