@@ -30,6 +30,8 @@ static struct {
 	uint64_t round;   /* of the running test */
 	pthread_t thread; /* runs the tests; only it may leave one by longjmp */
 	jmp_buf leave;
+	void (*on_failure)(void *context);
+	void *context;         /* of on_failure */
 	char label[PATH_SIZE]; /* of the running test */
 	char directory[PATH_SIZE];
 	int counts[OUTCOME_SKIPPED + 1];
@@ -70,6 +72,10 @@ _Noreturn static void leave_test(enum outcome outcome)
 	fflush(stdout);
 	if (!pthread_equal(pthread_self(), run.thread))
 		abort(); /* the stack to return to belongs to another thread */
+	void (*call)(void *) = outcome == OUTCOME_FAILED ? run.on_failure : NULL;
+	run.on_failure = NULL; /* it may fail itself */
+	if (call != NULL)
+		call(run.context);
 	longjmp(run.leave, outcome);
 }
 
@@ -88,6 +94,12 @@ _Noreturn void test_skip(const char *why)
 {
 	printf("SKIPPED %s: %s\n", run.label, why);
 	leave_test(OUTCOME_SKIPPED);
+}
+
+void test_on_failure(void (*call)(void *context), void *context)
+{
+	run.on_failure = call;
+	run.context = context;
 }
 
 const char *test_directory(void)
@@ -130,6 +142,7 @@ static void run_one(const struct test *test, struct bytes input)
 {
 	const int64_t started_ms = now_ms();
 	run.round = 0;
+	run.on_failure = NULL;
 	alarm(TIME_LIMIT_S);
 	/* The outcome is read only from setjmp's value: no local changes after the jump is set. */
 	int jumped = setjmp(run.leave);

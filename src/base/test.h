@@ -57,6 +57,9 @@ uint64_t test_seed_of_round(uint64_t round);
 /* The next number of a sequence that a state begins, which may be any number. */
 uint64_t test_random(uint64_t *state);
 
+/* Called when this test fails, to end what would disturb the next ones. */
+void test_on_failure(void (*call)(void *context), void *context);
+
 /* A fresh directory of this test, removed when it passes, kept and printed when it fails. */
 const char *test_directory(void);
 

@@ -60,12 +60,26 @@ static const char *url_of(struct fixture *f, const char *user, const char *datab
 		&f->arena, "postgresql://%s%.*s/%s", user, (int)(end - at), at, database);
 }
 
+/* A transaction that is left open would hold up every slot that is made on the server. */
+static void end_connections(void *context)
+{
+	const struct fixture *f = context;
+	struct arena arena = { 0 };
+	struct postgres *admin = connect_to(server_url());
+	struct error ignored;
+	(void)!postgres_run(admin,
+		arena_format(&arena, "DROP DATABASE IF EXISTS %s WITH (FORCE)", f->name), &ignored);
+	postgres_close(admin);
+	arena_deinit(&arena);
+}
+
 static void begin(struct fixture *f)
 {
 	static int count;
 	*f = (struct fixture){ 0 };
 	snprintf(f->name, sizeof f->name, "walberg_catalog_%d_%d", (int)getpid(), ++count);
 	f->admin = connect_to(server_url());
+	test_on_failure(end_connections, f);
 	f->url = url_of(f, "postgres", f->name);
 }
 
