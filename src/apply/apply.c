@@ -133,6 +133,11 @@ void apply_remove(struct apply *apply, struct apply_table *table)
 	table_free(table);
 }
 
+struct store *apply_store(const struct apply *apply)
+{
+	return apply->options.store;
+}
+
 size_t apply_table_count(const struct apply *apply)
 {
 	return apply->table_count;

@@ -88,6 +88,7 @@ void apply_move(struct apply *to, struct apply *from, struct apply_table *table)
 /* Close the table and forget it. */
 void apply_remove(struct apply *apply, struct apply_table *table);
 
+struct store *apply_store(const struct apply *apply);
 size_t apply_table_count(const struct apply *apply);
 
 /* Whether an error of this kind is one table's own trouble, which the others do not share. */

@@ -56,10 +56,11 @@ static const struct option OPTIONS[] = {
 	{ "--follow", NULL, CMD_FOLLOW, "go on with what comes, from now or from --from on",
 		AT(is_follow) },
 	{ "--from", "LSN", CMD_FROM, "only what was committed after this position", AT(from) },
-	{ "--orphans", NULL, CMD_ORPHANS, "says what is to be done", AT(is_orphans) },
+	{ "--orphans", NULL, CMD_ORPHANS, "files that no version of any table names",
+		AT(is_orphans) },
 	{ "--dry-run", NULL, CMD_DRY_RUN, "look, and remove nothing", AT(is_dry_run) },
-	{ "--older-than", "DURATION", CMD_OLDER_THAN, "only files of at least this age (3d)",
-		AT(older_than) },
+	{ "--older-than", "DURATION", CMD_OLDER_THAN,
+		"only files of at least this age (" CMD_OLDER_THAN_DEFAULT ")", AT(older_than) },
 };
 
 enum {

@@ -33,6 +33,9 @@ struct cmd_line { /* what was typed, options taken out */
 	volatile sig_atomic_t *stop; /* set by SIGINT and SIGTERM */
 };
 
+/* Of --older-than. */
+#define CMD_OLDER_THAN_DEFAULT "3d"
+
 enum cmd_option { /* beside those that every command takes */
 	CMD_JSON = 1,
 	CMD_ALL = 2,   /* in place of the arguments */

@@ -4,6 +4,7 @@
 #include "cmd/doctor.h"
 
 #include "cmd/show.h"
+#include "engine/ownership.h"
 #include "serve/address.h"
 
 #include <assert.h>
@@ -230,6 +231,22 @@ static bool look_at_probe(
 	return store_remove(store, path, done ? err : &ignored) && done;
 }
 
+static void look_at_owner(struct doctor *doctor, struct store *store)
+{
+	const char *lake_id = doctor->has_lake ? doctor->view.lake.id : "";
+	const char *owner;
+	struct error err;
+	if (!ownership_find(store, "", lake_id, &doctor->arena, &owner, &err))
+		return; /* the probe says more */
+	if (owner == NULL)
+		doctor_say(doctor, VERDICT_OK, "owner", NULL,
+			"no lake has taken the warehouse yet: \"walberg run\" does");
+	else if (ownership_check(store, lake_id, &err))
+		doctor_say(doctor, VERDICT_OK, "owner", NULL, "the warehouse is this lake's");
+	else
+		doctor_say_error(doctor, VERDICT_WRONG, "owner", &err);
+}
+
 static void look_at_s3_tls(struct doctor *doctor)
 {
 	const char *endpoint = doctor->configuration->s3_endpoint;
@@ -268,6 +285,7 @@ void doctor_look_at_store(struct doctor *doctor)
 			"an object was written, read, listed and removed in \"%s\"", warehouse);
 	else
 		doctor_say_error(doctor, VERDICT_WRONG, "probe", &err);
+	look_at_owner(doctor, store);
 	store_close(store);
 	if (is_local)
 		(void)rmdir(arena_format(&doctor->arena, "%s/%s", warehouse, folder));

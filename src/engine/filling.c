@@ -3,6 +3,7 @@
 #include "base/logline.h"
 #include "engine/check.h"
 #include "engine/definition.h"
+#include "engine/ownership.h"
 
 #include <stdlib.h>
 
@@ -17,11 +18,22 @@ static void hint_snapshot(const struct relation *relation, struct error *why)
 			relation->namespace_name, relation->name);
 }
 
+static bool check_folder(
+	const struct apply *apply, const struct relation *relation, struct error *err)
+{
+	struct arena arena = { 0 };
+	const bool done = ownership_check_folder(apply_store(apply),
+		table_folder(relation->namespace_name, relation->name, &arena), err);
+	arena_deinit(&arena);
+	return done;
+}
+
 bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
 	struct apply_table **out, struct error *err)
 {
 	if (location[0] == '\0')
-		return apply_add(apply, relation, "", 0, out, err);
+		return check_folder(apply, relation, err) &&
+		       apply_add(apply, relation, "", 0, out, err);
 	if (apply_add(apply, relation, location, 0, out, err)) {
 		apply_truncate(*out);
 		return true;

@@ -33,7 +33,8 @@ bool filling_read_table(struct apply_table *table, struct source_snapshot *snaps
 
 /*
  * Open a table to be filled anew: on its present Iceberg table at location, where the rows fit it
- * (its old rows go in the commit that brings the new ones), else on a new one.
+ * (its old rows go in the commit that brings the new ones), else on a new one.  UNSUPPORTED also
+ * for a new one whose folder lies in another lake's warehouse.
  */
 bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
 	struct apply_table **out, struct error *err) MUST_CHECK;

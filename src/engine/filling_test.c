@@ -516,6 +516,20 @@ TEST(a_table_is_filled_anew_on_its_old_one_where_its_rows_fit)
 	filled_end(&f);
 }
 
+TEST(a_new_table_is_not_made_in_another_lakes_warehouse)
+{
+	struct filled f;
+	begin_with_two(&f);
+	struct apply *apply = publisher_fork_apply(f.publisher);
+	struct apply_table *table;
+	CHECK_OK(store_put(f.store, "public/.walberg/2f00", BYTES_LITERAL("x"), &f.err), &f.err);
+	CHECK(!filling_open_empty(apply, &script_items, "", &table, &f.err));
+	CHECK_EQUAL(f.err.kind, ERROR_UNSUPPORTED);
+	CHECK(strstr(f.err.text, "2f00") != NULL);
+	apply_close(apply);
+	filled_end(&f);
+}
+
 TEST(the_rows_of_a_table_are_counted_while_they_are_read)
 {
 	struct filled f;

@@ -1,12 +1,12 @@
 #include "engine/orphans.h"
 
+#include "engine/ownership.h"
 #include "engine/path_set.h"
 #include "table/table.h"
 
 enum {
 	TRIES_MAX = 5, /* of reading what the tables name, while versions expire */
 	REMOVED_AT_ONCE = 1000,
-	PROBE_NAME_SIZE = sizeof "probe-" - 1 + UUID_TEXT_SIZE - 1, /* of start and doctor */
 };
 
 /* --- what is named --- */
@@ -82,7 +82,7 @@ static bool is_of_table(const char *path)
 	for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++)
 		if (ends_with(path, ENDINGS[i]))
 			return true;
-	return strncmp(path, "probe-", 6) == 0 && strcspn(path, "/") == PROBE_NAME_SIZE;
+	return store_is_probe(path);
 }
 
 /* Sorts the objects by what they are; the orphans move to the front. */
@@ -114,7 +114,8 @@ bool orphans_find(struct store *store, struct catalog *catalog, micros_t written
 	const bool done = store_list(store, "", arena, &objects, &count, err) &&
 			  find_named_again(&named, store, catalog, arena, err);
 	if (done)
-		choose(objects, count, &named, written_until, out);
+		choose(objects, ownership_leave_out(objects, count, arena), &named, written_until,
+			out);
 	path_set_deinit(&named);
 	return done;
 }

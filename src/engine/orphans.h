@@ -5,7 +5,8 @@
  * orphan is a file that has one of the endings of Iceberg's files; that no version of any table in
  * the catalog's database names, also of tables that are not walberg's; that does not wait for its
  * removal; and that was last written at or before a moment.  Of a table whose metadata lies outside
- * of the warehouse, the files are taken to do so too.
+ * of the warehouse, the files are taken to do so too.  What lies in others' folders is no orphan
+ * (engine/ownership.h).
  *
  * What keeps a file from being named after it was found (I1): whoever holds the lake's lock has
  * written all of its files since it took it, and a writer that stalled before that finds another

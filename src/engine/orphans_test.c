@@ -81,6 +81,22 @@ TEST(every_file_of_a_table_that_nothing_names_is_an_orphan_wherever_it_lies)
 	published_close(&lake);
 }
 
+TEST(what_lies_in_others_folders_is_no_orphan)
+{
+	struct published lake;
+	open_with_rows(&lake);
+	put(&lake, ".walberg/test");
+	put(&lake, "shop/.walberg/another");
+	put(&lake, "shop/public/items/data/live.parquet");
+	put(&lake, "hadoop/t/metadata/version-hint.text");
+	put(&lake, "hadoop/t/metadata/v2.metadata.json");
+	put(&lake, "hadoop/t/data/live.parquet");
+	put(&lake, "shopping/public/items/data/left.parquet");
+	CHECK_TEXT(found(&lake), "shopping/public/items/data/left.parquet");
+	CHECK_EQUAL(find(&lake, INT64_MAX).other_count, 0);
+	published_close(&lake);
+}
+
 TEST(a_file_that_is_too_young_stays)
 {
 	struct published lake;

@@ -10,6 +10,7 @@
 #include "engine/publisher_internal.h"
 
 #include "base/logline.h"
+#include "engine/ownership.h"
 #include "engine/path_set.h"
 
 #include <stdlib.h>
@@ -37,6 +38,10 @@ static bool find_in_table(struct publisher *publisher, const struct publisher_ta
 	struct object_info *objects;
 	size_t object_count;
 	struct path_set known = { 0 };
+	/* A table that has no version may find its folder in another lake's warehouse. */
+	if (table->row.metadata_location[0] == '\0' &&
+		!ownership_check_folder(publisher->options.store, folder, err))
+		return err->kind == ERROR_UNSUPPORTED;
 	if (!store_list(publisher->options.store, folder, arena, &objects, &object_count, err) ||
 		!known_paths(publisher, table, arena, &known, err)) {
 		path_set_deinit(&known);
@@ -47,6 +52,7 @@ static bool find_in_table(struct publisher *publisher, const struct publisher_ta
 	if (table->row.metadata_location[0] != '\0')
 		at += publisher->options.history.removal_delay;
 	size_t found = 0;
+	object_count = ownership_leave_out(objects, object_count, arena);
 	for (size_t i = 0; i < object_count; i++) {
 		if (path_set_has(&known, objects[i].path))
 			continue;

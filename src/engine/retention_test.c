@@ -171,3 +171,26 @@ TEST(a_removal_of_an_object_that_is_gone_already_is_done)
 	CHECK(find_removal(&lake, path) == NULL);
 	published_close(&lake);
 }
+
+TEST(what_lies_in_another_lakes_warehouse_is_never_removed)
+{
+	struct published lake;
+	published_open(&lake);
+	CHECK_OK(store_put(lake.store, "public/items/eu/.walberg/2f00", BYTES_LITERAL("x"),
+			 &lake.err),
+		&lake.err);
+	const char *theirs = put_orphan(&lake, "public/items/eu/");
+	const char *left = put_orphan(&lake, "public/items/");
+	/* A table that has no version: its folder is another's. */
+	CHECK_OK(store_put(lake.store, "shop/.walberg/3f00", BYTES_LITERAL("x"), &lake.err),
+		&lake.err);
+	const char *live = put_orphan(&lake, "shop/items/");
+	publisher_put(lake.publisher, "shop", "items", TABLE_SNAPSHOT, "", "");
+	published_step(&lake);
+	published_reopen(&lake);
+	published_step(&lake);
+	CHECK(find_removal(&lake, left) != NULL);
+	CHECK(find_removal(&lake, theirs) == NULL);
+	CHECK(find_removal(&lake, live) == NULL);
+	published_close(&lake);
+}

@@ -3,6 +3,7 @@
 #include "base/logline.h"
 #include "engine/check.h"
 #include "engine/definition.h"
+#include "engine/ownership.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -524,7 +525,8 @@ static bool prepare_beginning(struct run *run, struct error *err)
 
 static bool open_lake(struct run *run, struct source *source, struct error *err)
 {
-	if (!open_publisher(run, err) || !take_requests(run, err))
+	if (!ownership_take(run->parts.store, run->parts.catalog, err) ||
+		!open_publisher(run, err) || !take_requests(run, err))
 		return false;
 	if (publisher_lake(run->publisher)->phase == LAKE_LIVE && !run->begins_again)
 		return resume_lake(run, source, err);

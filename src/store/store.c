@@ -179,11 +179,19 @@ bool store_remove_many(
 	return true;
 }
 
+#define PROBE "probe-"
+
+bool store_is_probe(const char *path)
+{
+	return strncmp(path, PROBE, strlen(PROBE)) == 0 &&
+	       strcspn(path, "/") == strlen(PROBE) + UUID_TEXT_SIZE - 1;
+}
+
 bool store_probe(struct world *world, struct store *store, struct error *err)
 {
 	char uuid[UUID_TEXT_SIZE], path[UUID_TEXT_SIZE + 16];
 	struct buffer body = { 0 };
-	snprintf(path, sizeof path, "probe-%s", world_uuid(world, uuid));
+	snprintf(path, sizeof path, PROBE "%s", world_uuid(world, uuid));
 	const struct bytes written = bytes_of_cstring(path);
 	bool done = store_put(store, path, written, err);
 	if (done) {

@@ -111,6 +111,8 @@ void store_close(struct store *store);
 
 /* Writes, reads and removes an object of a random name: what a lake needs to be able to do. */
 bool store_probe(struct world *world, struct store *store, struct error *err) MUST_CHECK;
+/* Of a name that store_probe() makes, or in a folder of such a name: a dead process left it. */
+bool store_is_probe(const char *path);
 
 /* Relative, no part empty, "." or "..": nothing outside can be named. */
 bool store_path_is_valid(const char *path);

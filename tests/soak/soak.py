@@ -90,7 +90,7 @@ class Warehouse:
         now = time.time()
         warehouse = self.lake.directory / "warehouse"
         old = {path for path in warehouse.rglob("*") if path.is_file()
-               and now - self._modified(path) > REMOVAL_DELAY}
+               and now - self._modified(path) > REMOVAL_DELAY and ".walberg" not in path.parts}
         with self.lake.catalog_transaction() as catalog:
             location = catalog.execute("SELECT metadata_location FROM iceberg_tables").fetchone()[0]
             waiting = {warehouse / path for (path,) in catalog.execute(

@@ -1,0 +1,192 @@
+"""A warehouse belongs to one lake: another one is refused there, and lakes whose warehouses lie in
+each other leave each other's files alone, whatever is run."""
+
+import json
+
+import pytest
+
+from conftest import BOTH
+from support.compare import assert_equal
+from support.place import acting_as
+from support.stack import BUCKET
+from test_bad_input import assert_refused
+from test_doctor import examine
+
+both = pytest.mark.parametrize("kind", BOTH, indirect=True)
+
+
+@pytest.fixture
+def lake(database, walberg):
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
+    made = walberg()
+    fill(database, made)
+    return made
+
+
+def fill(database, lake):
+    """It runs then, and has several versions."""
+    lake.start()
+    lake.wait_live()
+    for _ in range(3):
+        database.sql("INSERT INTO t SELECT i + (SELECT count(*) FROM t), 'x'"
+                     " FROM generate_series(1, 100) i")
+        database.catch_up(lake)
+
+
+def place_of(lake, folder=""):
+    """As lake.warehouse has it."""
+    return f"{lake.place.warehouse.removeprefix('file://')}{folder and '/' + folder}"
+
+
+def put(lake, name):
+    if lake.place.warehouse.startswith("s3://"):
+        lake.place.stack.minio.put(BUCKET, f"{lake.place.name}/{name}", b"x")
+        return
+    path = lake.directory / "warehouse" / name
+    with acting_as(lake.user):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def remove(lake, name):
+    if lake.place.warehouse.startswith("s3://"):
+        lake.place.stack.minio.delete(BUCKET, f"{lake.place.name}/{name}")
+    else:
+        (lake.directory / "warehouse" / name).unlink()
+
+
+def lake_id(lake):
+    return json.loads(lake.command("status", "--json"))["lake"]["id"]
+
+
+def maintain(lake, *arguments):
+    return json.loads(lake.command("maintain", "--orphans", "--json", *arguments))
+
+
+def assert_whole(lake, database, name="t"):
+    assert_equal(database, lake, f"public.{name}")
+    for position in lake.positions():
+        assert lake.sql(f"SELECT count(*) FROM {name} AT (VERSION => '{position}')")
+
+
+@both
+def test_another_lake_is_refused_and_touches_nothing(database, lake, walberg):
+    before = set(lake.place.objects())
+    other = walberg({"lake.warehouse": place_of(lake)})
+    for _ in range(2):
+        assert_refused(other, f"belongs to the lake {lake_id(lake)}", "lake.warehouse")
+    assert database.value("SELECT count(*) FROM pg_replication_slots") == 1
+    for arguments in [[], ["--dry-run"], ["--older-than", "0"]]:
+        result = other.call("maintain", "--orphans", *arguments)
+        assert result.returncode == 1 and "belongs to the lake" in result.stderr
+    code, found = examine(other)
+    assert code == 1 and found["store", "owner"][0] == "wrong"
+    assert examine(lake)[1]["store", "owner"][0] == "ok"
+    assert set(lake.place.objects()) >= before
+    lake.stop()
+    assert_whole(lake, database)
+    other.settings["lake.warehouse"] = place_of(other)
+    fill(database, other)
+    assert_whole(other, database)
+
+
+@both
+def test_a_lake_in_a_folder_of_anothers_warehouse_keeps_its_files(database, lake, walberg):
+    other = walberg({"lake.warehouse": place_of(lake, "shop")})
+    fill(database, other)
+    put(lake, "public/t/data/left.parquet")
+    put(lake, "shop/public/t/data/theirs.parquet")
+    # A schema whose folder would be the other's warehouse, which also has a table of that name.
+    database.sql("CREATE SCHEMA shop")
+    database.sql("CREATE TABLE shop.public (id int PRIMARY KEY)")
+    lake.stop()
+    theirs = {name for name in lake.place.objects() if name.startswith("shop/")}
+    found = maintain(lake, "--older-than", "0")
+    assert {entry["path"] for entry in found["objects"]} == {"public/t/data/left.parquet"}
+    lake.start()
+    lake.wait_until(lambda: lake.table("shop.public")[0] == "paused", "the table is paused")
+    assert f"warehouse of the lake {lake_id(other)}" in lake.table("shop.public")[1]
+    database.catch_up(lake)
+    lake.stop()
+    lake.start()
+    database.catch_up(lake)
+    assert {name for name in lake.place.objects() if name.startswith("shop/")} >= theirs
+    other.stop()
+    found = maintain(other, "--older-than", "0")
+    assert {entry["path"] for entry in found["objects"]} == {"public/t/data/theirs.parquet"}
+    assert_whole(other, database)
+    assert_whole(lake, database)
+
+
+@pytest.mark.parametrize("kind", ["stack"], indirect=True)
+def test_another_lake_of_the_same_database_has_a_place_of_its_own(database, lake, walberg):
+    other = walberg({"lake.catalog": lake.place.url, "lake.catalog_name": "other",
+                     "lake.warehouse": place_of(lake)})
+    assert_refused(other, f"belongs to the lake {lake_id(lake)}", "lake.warehouse")
+    other.settings["lake.warehouse"] = place_of(lake, "other")
+    other.start()
+    wait_for_rows(database, other)
+    lake.stop()
+    assert maintain(lake, "--older-than", "0")["orphans"] == 0
+    other.stop()
+    assert maintain(other, "--older-than", "0")["orphans"] == 0
+    database.sql("INSERT INTO t VALUES (1000, 'after')")
+    lake.start()
+    other.start()
+    database.catch_up(lake)
+    assert_whole(lake, database)
+    wait_for_rows(database, other)
+
+
+def wait_for_rows(database, lake):
+    """By its own answers: what the tests read of a catalog is its first lake's."""
+    count = database.value("SELECT count(*) FROM t")
+    lake.wait_until(lambda: f"{count}" in lake.call("sql", "SELECT count(*) AS n FROM t",
+                                                    "--json").stdout, "all rows are there")
+
+
+@both
+def test_a_lake_that_lost_its_catalog_does_not_begin_anew_over_its_tables(database, lake, walberg):
+    lake.stop()
+    before = set(lake.place.objects())
+    anew = walberg({"lake.warehouse": place_of(lake)})
+    old = lake_id(lake)
+    assert_refused(anew, f"belongs to the lake {old}", "empty this one")
+    remove(lake, f".walberg/{old}")
+    assert_refused(anew, "public/", "that the catalog does not know", "lake.warehouse")
+    for name in before - {f".walberg/{old}"}:
+        remove(lake, name)
+    fill(database, anew)
+    assert_whole(anew, database)
+
+
+@both
+def test_a_lake_that_was_dropped_or_is_read_again_keeps_its_warehouse(database, lake):
+    own = lake_id(lake)
+    lake.stop()
+    lake.command("drop", lake.url)
+    lake.start()
+    lake.wait_live()
+    database.catch_up(lake)
+    lake.stop()
+    lake.command("snapshot", "--all")
+    fill(database, lake)
+    assert_equal(database, lake, "public.t")
+    assert lake_id(lake) == own
+    assert [name for name in lake.place.objects() if name.startswith(".walberg/")] == [
+        f".walberg/{own}"]
+
+
+@both
+def test_a_warehouse_that_is_nobodys_is_taken_at_the_next_start(database, lake):
+    lake.stop()
+    remove(lake, f".walberg/{lake_id(lake)}")
+    result = lake.call("maintain", "--orphans")
+    assert result.returncode == 1
+    assert "no lake has taken the warehouse" in result.stderr and "hint:" in result.stderr
+    assert maintain(lake, "--dry-run")["named"] > 10
+    fill(database, lake)
+    assert f".walberg/{lake_id(lake)}" in lake.place.objects()
+    lake.stop()
+    assert maintain(lake)["orphans"] == 0
+    assert_whole(lake, database)
