@@ -383,7 +383,7 @@ class Activity:
 
     @property
     def http(self):
-        return self.bytes[264:344].split(b"\0")[0].decode(errors="replace")
+        return self.bytes[240:320].split(b"\0")[0].decode(errors="replace")
 
     def __enter__(self):
         return self
