@@ -2,6 +2,7 @@
 
 #include "base/test.h"
 #include "format/parquet/parquet_fixture.h"
+#include "format/parquet/parquet_fixture_types.h"
 
 /*
  * Whatever the bytes: a column reads the same from its extents and the footer alone.  Field ids and
@@ -9,16 +10,8 @@
  */
 
 enum {
-	TYPE_COUNT = 15,
 	ROWS_MAX = 4096,
 };
-
-static const struct column_type TYPES[TYPE_COUNT] = { { VALUE_BOOLEAN, 0, 0 }, { VALUE_INT, 0, 0 },
-	{ VALUE_LONG, 0, 0 }, { VALUE_FLOAT, 0, 0 }, { VALUE_DOUBLE, 0, 0 },
-	{ VALUE_DECIMAL, 9, 2 }, { VALUE_DECIMAL, 18, 3 }, { VALUE_DECIMAL, 38, 10 },
-	{ VALUE_DATE, 0, 0 }, { VALUE_TIME, 0, 0 }, { VALUE_TIMESTAMP, 0, 0 },
-	{ VALUE_TIMESTAMPTZ, 0, 0 }, { VALUE_STRING, 0, 0 }, { VALUE_BINARY, 0, 0 },
-	{ VALUE_UUID, 0, 0 } };
 
 /* The rows up to the first error; false when there was one. */
 static bool read_column(struct bytes file, size_t index, struct batch *out)

@@ -1,18 +1,10 @@
 #include "base/test.h"
 #include "format/parquet/parquet_fixture.h"
+#include "format/parquet/parquet_fixture_types.h"
 
 enum {
-	TYPE_COUNT = 15,
 	ROWS_MAX = 4096,
 };
-
-/* Field ids and types are those of the fixtures. */
-static const struct column_type TYPES[TYPE_COUNT] = { { VALUE_BOOLEAN, 0, 0 }, { VALUE_INT, 0, 0 },
-	{ VALUE_LONG, 0, 0 }, { VALUE_FLOAT, 0, 0 }, { VALUE_DOUBLE, 0, 0 },
-	{ VALUE_DECIMAL, 9, 2 }, { VALUE_DECIMAL, 18, 3 }, { VALUE_DECIMAL, 38, 10 },
-	{ VALUE_DATE, 0, 0 }, { VALUE_TIME, 0, 0 }, { VALUE_TIMESTAMP, 0, 0 },
-	{ VALUE_TIMESTAMPTZ, 0, 0 }, { VALUE_STRING, 0, 0 }, { VALUE_BINARY, 0, 0 },
-	{ VALUE_UUID, 0, 0 } };
 
 static void read_group(
 	struct parquet_reader *reader, size_t group, const size_t *column, struct column_type type)
