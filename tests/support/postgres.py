@@ -123,8 +123,11 @@ class Postgres:
     def signal(self, number):
         """To all of its processes: SIGSTOP leaves their connections open, and silent."""
         children = pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        for pid in [self.pid, *map(int, children)]:
-            os.kill(pid, number)
+        os.kill(self.pid, number)
+        for child in map(int, children):
+            # A backend whose client has gone ends as soon as it and the server run again.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
 
     @property
     def pid(self):
