@@ -1,5 +1,6 @@
 """`walberg maintain --orphans`: finds every file that nobody names, and nothing else."""
 
+import concurrent.futures
 import functools
 import json
 import os
@@ -165,6 +166,32 @@ def test_beside_a_running_process_only_files_that_are_older_than_it_are_removed(
     result = lake.call("maintain", "--orphans", "--older-than", "10min")
     assert result.returncode == 1
     assert "too short while the lake is in use" in result.stderr and "hint:" in result.stderr
+
+
+def test_in_a_loop_under_load_all_that_a_version_names_stays(database, lake):
+    """Also while a table is read again, files are folded, and the lake has come up anew: all that
+    it had before is old enough."""
+    lake.stop()
+    make_all_old(lake)
+    left = put(lake, "public/t/data/left.parquet")
+    lake.start()
+    lake.wait_live()
+    removed = []
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        again = pool.submit(lambda: [lake.command("snapshot", "public.t") for _ in range(2)])
+        i = 0
+        while i < 20 or not again.done():
+            database.sql("UPDATE t SET a = a || %s WHERE id %% 7 = %s", (str(i), i % 7))
+            database.sql("INSERT INTO t SELECT %s + j, 'load' FROM generate_series(1, 50) j",
+                         (10000 + 100 * i,))
+            removed += paths(maintain(lake, "--older-than", "1h"))
+            i += 1
+        again.result()
+    assert removed == [left]
+    database.catch_up(lake)
+    assert_equal(database, lake, "public.t")
+    for position in lake.positions():
+        lake.sql(f"SELECT count(DISTINCT a) FROM t AT (VERSION => '{position}')")
 
 
 def test_nothing_is_removed_when_a_table_cannot_be_read(lake):
