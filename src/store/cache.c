@@ -21,7 +21,7 @@ enum {
 /* One object of a fetch. */
 struct piece {
 	struct cached_object *object;
-	const char *uri;
+	const char *name; /* in the index */
 	struct index_object entry;
 	struct byte_ranges wanted;
 	struct byte_ranges missing;
@@ -165,6 +165,13 @@ static bool no_room(const struct cache *cache, uint64_t bytes, struct error *err
 
 /* ---- what is there ---- */
 
+/* An object's name in the index: servers may have buckets of equal names. */
+static const char *name_of(const struct store *store, const char *path, struct arena *arena)
+{
+	const char *uri = store_uri(store, path, arena);
+	return store->endpoint != NULL ? arena_format(arena, "%s %s", store->endpoint, uri) : uri;
+}
+
 /* A file may have been removed by hand, or by a crash whose index is older. */
 static bool file_is_whole(const struct cache *cache, const struct index_object *entry)
 {
@@ -200,17 +207,17 @@ static bool discard(struct cache *cache, const struct index_object *entry, struc
  * The entry of an object, pinned; id 0 when there is none.  It is looked up once more after it is
  * pinned, because it may have been removed between.
  */
-static bool find_pinned(struct cache *cache, const char *uri, struct arena *arena,
+static bool find_pinned(struct cache *cache, const char *name, struct arena *arena,
 	struct index_object *out, struct error *err)
 {
 	struct index_object first;
-	if (!index_find(cache->index, uri, arena, &first, err))
+	if (!index_find(cache->index, name, arena, &first, err))
 		return false;
 	*out = first;
 	if (first.id == 0 || pins_has(&cache->pins, first.id))
 		return true;
 	if (!pins_add(&cache->pins, first.id, err) ||
-		!index_find(cache->index, uri, arena, out, err))
+		!index_find(cache->index, name, arena, out, err))
 		return false;
 	if (out->id == first.id)
 		return true;
@@ -236,7 +243,7 @@ static bool find_present(
 		return error_set(err, ERROR_CORRUPT,
 			"\"%s\" should have %" PRIu64 " bytes, but had %" PRIu64
 			" when it was read first",
-			piece->uri, piece->object->size, piece->entry.size);
+			piece->object->path, piece->object->size, piece->entry.size);
 	if (!file_is_whole(cache, &piece->entry))
 		return forget_ranges(cache, id, fetch->arena, err);
 	return index_ranges(cache->index, id, fetch->arena, out, err) &&
@@ -248,7 +255,7 @@ static bool find_missing(struct fetch *fetch, struct piece *piece, struct error 
 	struct cache *cache = fetch->cache;
 	const struct cached_object *object = piece->object;
 	struct byte_ranges present = { 0 };
-	if (!find_pinned(cache, piece->uri, fetch->arena, &piece->entry, err) ||
+	if (!find_pinned(cache, piece->name, fetch->arena, &piece->entry, err) ||
 		(piece->entry.id != 0 && !find_present(fetch, piece, &present, err)))
 		return false;
 	piece->wanted = ranges_of(object->ranges, object->range_count, fetch->arena);
@@ -275,9 +282,9 @@ static bool find_or_insert(struct fetch *fetch, struct piece *piece, struct erro
 {
 	struct cache *cache = fetch->cache;
 	const int64_t now = world_now(world_posix());
-	if (!index_find(cache->index, piece->uri, fetch->arena, &piece->entry, err))
+	if (!index_find(cache->index, piece->name, fetch->arena, &piece->entry, err))
 		return false;
-	if (piece->entry.id == 0 && !index_insert(cache->index, piece->uri, piece->object->size,
+	if (piece->entry.id == 0 && !index_insert(cache->index, piece->name, piece->object->size,
 					    now, fetch->arena, &piece->entry, err))
 		return false;
 	return pins_add(&cache->pins, piece->entry.id, err);
@@ -418,7 +425,7 @@ bool cache_fetch(struct cache *cache, struct store *store, struct cached_object 
 	};
 	for (size_t i = 0; i < count; i++) {
 		fetch.pieces[i].object = &objects[i];
-		fetch.pieces[i].uri = store_uri(store, objects[i].path, arena);
+		fetch.pieces[i].name = name_of(store, objects[i].path, arena);
 	}
 	return fetch_all(&fetch, err) ||
 	       error_context(err, "fetching from \"%s\"", store->location);
@@ -482,7 +489,7 @@ static void keep(struct cache *cache, struct store *store, const char *path, str
 	struct cached_object object = { path, bytes.size, 1, &whole, NULL };
 	struct piece piece = {
 		.object = &object,
-		.uri = store_uri(store, path, arena),
+		.name = name_of(store, path, arena),
 		.missing = ranges_of(&whole, 1, arena),
 	};
 	struct fetch fetch = { cache, store, arena, 1, &piece };
@@ -498,9 +505,9 @@ bool cache_get(struct cache *cache, struct store *store, const char *path, size_
 {
 	struct arena arena = { 0 };
 	struct index_object entry;
-	const char *uri = store_uri(store, path, &arena);
+	const char *name = name_of(store, path, &arena);
 	const size_t before = out->size;
-	bool ok = index_find(cache->index, uri, &arena, &entry, err);
+	bool ok = index_find(cache->index, name, &arena, &entry, err);
 	if (ok && read_kept(cache, &entry, size_max, &arena, out)) {
 		ok = touch(cache, &entry, err);
 	} else if (ok) {

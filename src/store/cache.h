@@ -1,7 +1,8 @@
 /*
- * cache.h: byte ranges of a store's objects, kept in local files, within a bound.
+ * cache.h: byte ranges of stores' objects, kept in local files, within a bound.
  *
- * A store's objects never change, so that what was fetched once stays right.  A local file of an
+ * A store's objects never change, so that what was fetched once stays right.  An object is known by
+ * its store's endpoint and its URI: several stores may share a directory.  A local file of an
  * object has the object's size and is sparse: what was fetched lies at its offset, the rest is a
  * hole that reads as zeros.  An index (an SQLite file) says which ranges are there; a range is
  * entered when its bytes are durable, so that neither a killed process nor a crashed machine leaves

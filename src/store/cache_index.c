@@ -5,14 +5,14 @@
 
 enum {
 	APPLICATION_ID = 0x57424348, /* "WBCH" */
-	VERSION = 1,
+	VERSION = 2,
 	BUSY_TIMEOUT_MS = 30 * 1000,
 	BOOT_ID_SIZE = 36,
 };
 
 /* AUTOINCREMENT: a number that was in use, and may still be locked, never stands for another. */
 static const char SCHEMA[] =
-	"CREATE TABLE object (id INTEGER PRIMARY KEY AUTOINCREMENT, uri TEXT NOT NULL UNIQUE, "
+	"CREATE TABLE object (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, "
 	"file TEXT NOT NULL, size INTEGER NOT NULL, charged INTEGER NOT NULL, "
 	"used_at INTEGER NOT NULL, checksum INTEGER);"
 	"CREATE INDEX object_used ON object (used_at, id);"
@@ -25,7 +25,7 @@ static const char SCHEMA[] =
 	"CREATE TRIGGER discharge AFTER DELETE ON object BEGIN "
 	"UPDATE state SET charged = charged - old.charged; "
 	"DELETE FROM extent WHERE object = old.id; END;"
-	"PRAGMA user_version = 1;"
+	"PRAGMA user_version = 2;"
 	"PRAGMA application_id = 1463960392;";
 
 enum statement {
@@ -56,8 +56,8 @@ enum statement {
 static const char *const TEXTS[STATEMENT_COUNT] = {
 	[SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[SQL_COMMIT] = "COMMIT",
-	[SQL_FIND] = "SELECT " OBJECT_COLUMNS " FROM object WHERE uri = ?1",
-	[SQL_INSERT] = "INSERT INTO object (uri, file, size, charged, used_at) VALUES (?1, "
+	[SQL_FIND] = "SELECT " OBJECT_COLUMNS " FROM object WHERE name = ?1",
+	[SQL_INSERT] = "INSERT INTO object (name, file, size, charged, used_at) VALUES (?1, "
 		       "(SELECT ifnull(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = "
 		       "'object') || '-' || hex(randomblob(8)), ?2, 0, ?3)",
 	[SQL_REMOVE] = "DELETE FROM object WHERE id = ?1",
@@ -281,11 +281,11 @@ static void take_object(sqlite3_stmt *row, struct arena *arena, struct index_obj
 	sqlite3_reset(row);
 }
 
-bool index_find(struct index *index, const char *uri, struct arena *arena, struct index_object *out,
-	struct error *err)
+bool index_find(struct index *index, const char *name, struct arena *arena,
+	struct index_object *out, struct error *err)
 {
 	bool found;
-	sqlite3_stmt *row = start(index, SQL_FIND, uri, 0, NULL);
+	sqlite3_stmt *row = start(index, SQL_FIND, name, 0, NULL);
 	*out = (struct index_object){ 0 };
 	if (!step(index, row, &found, err))
 		return false;
@@ -294,11 +294,11 @@ bool index_find(struct index *index, const char *uri, struct arena *arena, struc
 	return true;
 }
 
-bool index_insert(struct index *index, const char *uri, uint64_t size, int64_t now,
+bool index_insert(struct index *index, const char *name, uint64_t size, int64_t now,
 	struct arena *arena, struct index_object *out, struct error *err)
 {
-	return run(index, SQL_INSERT, uri, NUMBERS((int64_t)size, now), err) &&
-	       index_find(index, uri, arena, out, err);
+	return run(index, SQL_INSERT, name, NUMBERS((int64_t)size, now), err) &&
+	       index_find(index, name, arena, out, err);
 }
 
 bool index_remove(struct index *index, int64_t id, struct error *err)

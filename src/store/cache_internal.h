@@ -71,6 +71,7 @@ void pins_share_all(struct pins *pins);
 
 /* ---- the index ---- */
 
+/* Of objects by name: that of cache.c, which is another for an equal URI at another endpoint. */
 struct index;
 
 struct index_object {
@@ -94,9 +95,9 @@ bool index_be_durable(struct index *index, bool is_durable, struct error *err) M
 bool index_begin(struct index *index, struct error *err) MUST_CHECK;
 bool index_end(struct index *index, bool is_good, struct error *err) MUST_CHECK;
 
-bool index_find(struct index *index, const char *uri, struct arena *arena, struct index_object *out,
-	struct error *err) MUST_CHECK;
-bool index_insert(struct index *index, const char *uri, uint64_t size, int64_t now,
+bool index_find(struct index *index, const char *name, struct arena *arena,
+	struct index_object *out, struct error *err) MUST_CHECK;
+bool index_insert(struct index *index, const char *name, uint64_t size, int64_t now,
 	struct arena *arena, struct index_object *out, struct error *err) MUST_CHECK;
 bool index_remove(struct index *index, int64_t id, struct error *err) MUST_CHECK;
 bool index_charge(struct index *index, int64_t id, uint64_t bytes, struct error *err) MUST_CHECK;

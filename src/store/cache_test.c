@@ -230,6 +230,40 @@ TEST(what_was_fetched_is_asked_for_once_also_after_a_restart)
 	lab_close(&lab);
 }
 
+TEST(buckets_of_equal_names_at_two_servers_are_not_mixed_up)
+{
+	static const char *const BODIES[] = { "of the first", "other bytes!" };
+	static const char *const ENDPOINTS[] = { "http://one:9000", "http://two:9000" };
+	const struct byte_range range = { 0, 12 };
+	struct lab lab;
+	struct store *stores[2];
+	struct error err;
+	lab_open(&lab, 10 << 20);
+	for (size_t i = 0; i < 2; i++) {
+		stores[i] = store_memory_open(world_posix(), "memory://lake");
+		stores[i]->endpoint = ENDPOINTS[i];
+		const struct bytes body = bytes_of(BODIES[i], range.end);
+		CHECK_OK(store_put(stores[i], "fetched", body, &err), &err);
+		CHECK_OK(store_put(stores[i], "got", body, &err), &err);
+	}
+	for (size_t i = 0; i < 6; i++) {
+		struct buffer body = { 0 };
+		struct cached_object object = { "fetched", range.end, 1, &range, NULL };
+		CHECK_OK(cache_fetch(lab.cache, stores[i % 2], &object, 1, &lab.arena, &err), &err);
+		CHECK_OK(world_read_file(world_posix(), object.file, range.end, &body, &err), &err);
+		CHECK_OK(cache_get(lab.cache, stores[i % 2], "got", 100, &body, &err), &err);
+		CHECK_EQUAL(body.size, 2 * range.end);
+		CHECK(memcmp(body.data, BODIES[i % 2], range.end) == 0);
+		CHECK(memcmp(body.data + range.end, BODIES[i % 2], range.end) == 0);
+		buffer_deinit(&body);
+		if (i == 3)
+			lab_reopen(&lab);
+	}
+	store_close(stores[0]);
+	store_close(stores[1]);
+	lab_close(&lab);
+}
+
 TEST(only_what_is_asked_for_is_fetched)
 {
 	struct lab lab;

@@ -155,7 +155,7 @@ struct store *store_faulty_open(struct store *inner, strike_function *strikes, v
 	};
 	struct faulty_store *faulty = memory_allocate(1, sizeof *faulty);
 	*faulty = (struct faulty_store){
-		.base = { .ops = &OPS, .location = inner->location },
+		.base = { .ops = &OPS, .location = inner->location, .endpoint = inner->endpoint },
 		.inner = inner,
 		.strike = strikes,
 		.context = context,

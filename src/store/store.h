@@ -78,7 +78,8 @@ struct store_counts { /* what a store has done; any thread reads them */
 
 struct store {
 	const struct store_ops *ops;
-	char *location; /* absolute URI without a trailing slash: "file:///var/lib/lake" */
+	char *location;       /* absolute URI without a trailing slash: "file:///var/lib/lake" */
+	const char *endpoint; /* whose location it is, "http://host:9000"; NULL: there is one */
 	struct store_counts *counts; /* the caller's to set, and to keep; NULL: nobody counts */
 };
 

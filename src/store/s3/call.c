@@ -118,7 +118,7 @@ static void hint_at_keys(const struct s3_store *s3, enum hint hint, struct error
 			access_key, s3->bucket);
 	else if (hint == HINT_ACCESS_KEY)
 		error_hint(err, "Set s3.access_key to one that %s knows; \"%s\" is not.",
-			s3->endpoint, access_key);
+			s3->base.endpoint, access_key);
 	else if (hint == HINT_SECRET_KEY)
 		error_hint(
 			err, "Set s3.secret_key to the secret of access key \"%s\".", access_key);
@@ -141,14 +141,14 @@ static void hint_at_server(
 		error_hint(err,
 			"Make the bucket \"%s\" at %s, or name another one in "
 			"lake.warehouse.",
-			s3->bucket, s3->endpoint);
+			s3->bucket, s3->base.endpoint);
 	else if (hint == HINT_REGION && region[0] != '\0')
 		error_hint(err, "Set s3.region to \"%s\".", region);
 	else if (hint == HINT_REGION)
 		error_hint(err, "Set s3.region and s3.endpoint to those of bucket \"%s\".",
 			s3->bucket);
 	else if (hint == HINT_CLOCK)
-		error_hint(err, "Set the clock of this machine or of %s right.", s3->endpoint);
+		error_hint(err, "Set the clock of this machine or of %s right.", s3->base.endpoint);
 	else if (hint == HINT_SERVER)
 		error_hint(err, "Use a server that has S3's conditional writes and multipart "
 				"uploads.");
@@ -177,11 +177,12 @@ static enum hint fail_foreign(const struct s3_store *s3, unsigned status, struct
 {
 	const bool is_found = atomic_load(&s3->is_found);
 	if (is_found || status >= STATUS_SERVER || status == STATUS_TOO_MANY) {
-		error_set(err, ERROR_BUSY, "%s answered %u, and not as S3 does", s3->endpoint,
+		error_set(err, ERROR_BUSY, "%s answered %u, and not as S3 does", s3->base.endpoint,
 			status);
 		return HINT_NONE;
 	}
-	error_set(err, ERROR_SETUP, "%s answered %u, and not as S3 does", s3->endpoint, status);
+	error_set(
+		err, ERROR_SETUP, "%s answered %u, and not as S3 does", s3->base.endpoint, status);
 	error_hint(err, "Set s3.endpoint to the S3 interface of the server: http:// or "
 			"https://, its host and its port.");
 	return HINT_NONE;
@@ -337,7 +338,7 @@ static bool set_clock(struct s3_store *s3, const struct http_answer *answer)
 		return false;
 	atomic_store(&s3->clock_offset, offset);
 	logline_warning("the clock of the S3 server differs from that of this machine",
-		LOG_TEXT("endpoint", s3->endpoint), LOG_INT("seconds", offset / 1000000));
+		LOG_TEXT("endpoint", s3->base.endpoint), LOG_INT("seconds", offset / 1000000));
 	return true;
 }
 
@@ -363,8 +364,8 @@ static bool fail_unanswered(const struct s3_store *s3, const struct s3_request *
 		error_hint(err,
 			"See that the server runs, and that s3.endpoint (%s), with its "
 			"http:// or https://, and s3.ca_file are right.",
-			s3->endpoint);
-	return error_context(err, "asking %s", s3->endpoint);
+			s3->base.endpoint);
+	return error_context(err, "asking %s", s3->base.endpoint);
 }
 
 static bool next_try_knows_better(struct s3_store *s3, enum hint hint,

@@ -493,7 +493,7 @@ static bool set_endpoint(struct s3_store *s3, const char *endpoint, struct error
 	char *text = arena_copy_cstring(&s3->arena, endpoint);
 	for (size_t size = strlen(text); size > 0 && text[size - 1] == '/';)
 		text[--size] = '\0';
-	s3->endpoint = arena_copy_cstring(&s3->arena, text);
+	s3->base.endpoint = arena_copy_cstring(&s3->arena, text);
 	char *host = strstr(text, "://");
 	if (host == NULL)
 		return fail_endpoint(endpoint, err);

@@ -43,7 +43,6 @@ struct s3_store {
 	const char *bucket;
 	const char *key_prefix; /* "" or "warehouse/" */
 	const char *region;
-	const char *endpoint; /* for hints */
 	/* In the arena, whose lock is that of new ones. */
 	_Atomic(const struct s3_credentials *) credentials;
 	pthread_mutex_t credentials_lock;
