@@ -1,6 +1,7 @@
 /*
  * s3_fixture.h: a real S3 server for tests, as the environment names it
- * (tests/support/postgres.py).
+ * (tests/support/postgres.py), and
+ * objects to put there.
  */
 #ifndef STORE_S3_S3_FIXTURE_H
 #define STORE_S3_S3_FIXTURE_H
@@ -10,5 +11,9 @@
 /* Of a prefix that no other test uses, in the test's arena; skips the test without a server. */
 struct s3_options s3_fixture_options(struct arena *arena);
 struct store *s3_fixture_open(const struct s3_options *options);
+
+uint8_t *s3_fixture_body(size_t size); /* random bytes, to be freed */
+bool s3_fixture_write_in_pieces(
+	struct store *store, const char *path, struct bytes body, struct error *err) MUST_CHECK;
 
 #endif

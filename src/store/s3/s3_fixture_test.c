@@ -31,3 +31,29 @@ struct store *s3_fixture_open(const struct s3_options *options)
 	CHECK_OK(store_s3_open(world_posix(), options, &store, &err), &err);
 	return store;
 }
+
+uint8_t *s3_fixture_body(size_t size)
+{
+	uint8_t *body = memory_allocate(size, 1);
+	uint64_t state = 1;
+	for (size_t i = 0; i < size; i += 8)
+		memcpy(body + i, &(uint64_t){ test_random(&state) }, size - i < 8 ? size - i : 8);
+	return body;
+}
+
+bool s3_fixture_write_in_pieces(
+	struct store *store, const char *path, struct bytes body, struct error *err)
+{
+	struct upload *upload;
+	if (!store_create(store, path, &upload, err))
+		return false;
+	for (size_t at = 0; at < body.size;) {
+		const size_t size = body.size - at < 50000 ? body.size - at : 50000;
+		if (!upload_write(upload, bytes_of(body.data + at, size), err)) {
+			upload_abort(upload);
+			return false;
+		}
+		at += size;
+	}
+	return upload_finish(upload, err);
+}
