@@ -1,6 +1,7 @@
-"""Writes tests/corpus/parquet/: small files by another writer, read by parquet_test.c.
+"""Writes tests/corpus/parquet/: small files by another writer, read by parquet_reader_test.c.
 
-Needs pyarrow.  Row i of every file holds the values that append_fixture_row() of parquet_test.c expects.
+Needs pyarrow.  Row i of every file holds the values that append_fixture_row() of
+parquet_reader_test.c expects.
 """
 import datetime
 import decimal

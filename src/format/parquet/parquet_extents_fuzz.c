@@ -2,7 +2,7 @@
 
 #include "base/test.h"
 #include "format/parquet/parquet_fixture.h"
-#include "format/parquet/parquet_fixture_types.h"
+#include "format/parquet/parquet_fixture_columns.h"
 
 /*
  * Whatever the bytes: a column reads the same from its extents and the footer alone.  Field ids and
@@ -21,7 +21,8 @@ static bool read_column(struct bytes file, size_t index, struct batch *out)
 		.footer_bytes_max = 1 << 20,
 		.page_bytes_max = 1 << 20,
 	};
-	const struct parquet_column column = { "c", (int32_t)index + 1, TYPES[index], false, 0, 0 };
+	const struct parquet_column column = { "c", (int32_t)index + 1, COLUMNS[index].type, false,
+		0, 0 };
 	const size_t first = 0;
 	struct parquet_reader *reader;
 	struct error err;
@@ -74,8 +75,8 @@ static void check_column(
 	struct bytes file, const struct parquet_extents *extents, size_t index, struct buffer *part)
 {
 	struct batch whole, alone;
-	batch_init(&whole, &TYPES[index], 1);
-	batch_init(&alone, &TYPES[index], 1);
+	batch_init(&whole, &COLUMNS[index].type, 1);
+	batch_init(&alone, &COLUMNS[index].type, 1);
 	keep_column(file, extents, (int32_t)index + 1, part);
 	const bool ok = read_column(file, index, &whole);
 	if (read_column(buffer_bytes(part), index, &alone) != ok || !is_same(&whole, &alone))

@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "format/parquet/parquet_fixture.h"
-#include "format/parquet/parquet_fixture_types.h"
+#include "format/parquet/parquet_fixture_columns.h"
 
 enum {
 	ROWS_MAX = 4096,
@@ -30,7 +30,8 @@ static void read_column(const struct parquet_source *source, size_t index)
 		.page_bytes_max = 1 << 20,
 		.read_ahead_bytes = 100,
 	};
-	const struct parquet_column column = { "c", (int32_t)index + 1, TYPES[index], false, 0, 0 };
+	const struct parquet_column column = { "c", (int32_t)index + 1, COLUMNS[index].type, false,
+		0, 0 };
 	const size_t first = 0;
 	struct parquet_reader *reader;
 	struct error err;
@@ -38,7 +39,7 @@ static void read_column(const struct parquet_source *source, size_t index)
 		return;
 	size_t groups = parquet_reader_row_group_count(reader);
 	for (size_t group = 0; group < groups && group < 4; group++)
-		read_group(reader, group, &first, TYPES[index]);
+		read_group(reader, group, &first, COLUMNS[index].type);
 	parquet_reader_close(reader);
 }
 
