@@ -14,6 +14,8 @@ A module may give POSTGRES, the settings of its server.  A test may be run for l
 kinds, BOTH being that on the local disk and that on MinIO with its catalog in PostgreSQL:
 
     @pytest.mark.parametrize("kind", BOTH, indirect=True)
+
+Most need one table only: `table` makes it, and `lake` one that is live with it.
 """
 
 import itertools
@@ -36,6 +38,7 @@ from support.walberg import Lake, lsn_number  # noqa: E402
 COUNTER = itertools.count(1)
 IS_LONG = "WALBERG_TEST_LONG" in os.environ
 BOTH = ["local", "stack"]
+ROWS = "INSERT INTO t SELECT i, 'row ' || i FROM generate_series({0}, {1}) i"
 
 
 @pytest.fixture
@@ -122,6 +125,13 @@ def database(server, request):
         made.remove()
 
 
+@pytest.fixture
+def table(database):
+    """public.t with 100 rows; ROWS.format(FIRST, LAST) are more."""
+    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
+    database.sql(ROWS.format(1, 100))
+
+
 @pytest.fixture(scope="session")
 def stack():
     from support.stack import Stack
@@ -175,3 +185,12 @@ def walberg(request, database, kind):
     yield make
     for lake in made:
         remove_lake(lake, getattr(request.node, "has_failed", False))
+
+
+@pytest.fixture
+def lake(table, walberg):
+    """A live one, stopped by nobody."""
+    made = walberg()
+    made.start()
+    made.wait_live()
+    return made

@@ -12,42 +12,20 @@ import tempfile
 
 import pytest
 
-from conftest import Database
+from conftest import ROWS, Database
 from support import postgres
 from support.compare import assert_equal
+from support.refusal import assert_one_error, assert_refused
 from support.walberg import Failed
-
-ROWS = "INSERT INTO t SELECT i, 'row ' || i FROM generate_series({0}, {1}) i"
-
-
-def assert_one_error(code, said, *parts):
-    """One error, one hint, exit code 1, and the parts."""
-    assert code == 1, said
-    errors = [line for line in said.splitlines() if line.startswith("error: ")]
-    hints = [line for line in said.splitlines() if line.startswith(" hint: ")]
-    assert len(errors) == 1 and len(hints) == 1, said
-    assert len(hints[0]) > 20 and hints[0].endswith((".", ";")), said
-    for part in parts:
-        assert part in said, said
-
-
-def assert_refused(lake, *parts):
-    code, said = lake.run_to_its_end()
-    assert_one_error(code, said, *parts)
 
 
 @pytest.fixture
-def lake(database, walberg):
-    """One with a table, live but stopped."""
-    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
-    database.sql(ROWS.format(1, 100))
-    made = walberg()
-    made.start()
-    made.wait_live()
+def lake(lake, database):
+    """Stopped, after changes."""
     database.sql(ROWS.format(101, 200))
-    database.catch_up(made)
-    assert made.stop() == 0
-    return made
+    database.catch_up(lake)
+    assert lake.stop() == 0
+    return lake
 
 
 def assert_goes_on(lake, database, first=1001):

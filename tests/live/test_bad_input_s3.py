@@ -6,9 +6,10 @@ import re
 import pyarrow
 import pytest
 
+from conftest import ROWS
 from support.compare import assert_equal
+from support.refusal import assert_one_error
 from support.stack import BUCKET, Stack
-from test_bad_input import ROWS, assert_one_error
 
 pytestmark = pytest.mark.parametrize("kind", ["stack"], indirect=True)
 WRITER = {"s3.access_key": "writer", "s3.secret_key": "writer-secret"}
@@ -23,10 +24,8 @@ def stack():
 
 
 @pytest.fixture
-def lake(database, walberg):
-    """One with a table, live."""
-    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
-    database.sql(ROWS.format(1, 100))
+def lake(table, database, walberg):
+    """Live, after changes."""
     made = walberg(WRITER)
     made.start()
     made.wait_live()

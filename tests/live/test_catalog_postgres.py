@@ -11,15 +11,15 @@ import time
 
 import pytest
 
-from conftest import COUNTER, IS_LONG
+from conftest import COUNTER, IS_LONG, ROWS
 from interop import judges
 from support import postgres
 from support.compare import assert_equal
 from support.place import InPostgres
+from support.refusal import assert_refused
 from support.walberg import wait_until
 
 IDLE_SECONDS = 300 if IS_LONG else 35
-ROWS = "INSERT INTO t SELECT i, 'row ' || i FROM generate_series({0}, {1}) i"
 pytestmark = pytest.mark.timeout(900 if IS_LONG else 300)
 
 
@@ -43,10 +43,8 @@ def in_postgres(walberg):
 
 
 @pytest.fixture
-def lake(database, in_postgres, catalog_url):
-    """A live one with a table."""
-    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
-    database.sql(ROWS.format(1, 100))
+def lake(table, in_postgres, catalog_url):
+    """A live one."""
     made = in_postgres(catalog_url)
     made.start()
     made.wait_live()
@@ -55,15 +53,6 @@ def lake(database, in_postgres, catalog_url):
 
 def commit_number(lake):
     return lake.catalog_rows("SELECT commit_number FROM walberg_lake")[0][0]
-
-
-def assert_refused(lake, *parts):
-    """The start ends by itself with one error, which says these."""
-    code, said = lake.run_to_its_end()
-    assert code == 1, said
-    assert said.count("error: ") == 1, said
-    for part in parts:
-        assert part in said, said
 
 
 # ---- tables --------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import pytest
 from conftest import BOTH
 from support.compare import assert_equal
 from support.place import acting_as
+from support.refusal import assert_refused
 from support.stack import BUCKET
-from test_bad_input import assert_refused
 from test_doctor import examine
 
 both = pytest.mark.parametrize("kind", BOTH, indirect=True)

@@ -6,10 +6,9 @@ import socket
 
 import pytest
 
+from conftest import ROWS
 from support import minio, postgres
-from test_bad_input import assert_one_error
-
-ROWS = "INSERT INTO t SELECT i, 'row ' || i FROM generate_series({0}, {1}) i"
+from support.refusal import assert_refused
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +25,9 @@ def bucket_with_tls():
 
 
 @pytest.fixture
-def lake(database, walberg, bucket):
+def lake(table, database, walberg, bucket):
     """Not started."""
-    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
-    database.sql(ROWS.format(1, 100))
     return walberg(bucket.settings(f"s3://warehouse/{database.name}"))
-
-
-def assert_refused(lake, *parts):
-    code, said = lake.run_to_its_end()
-    assert_one_error(code, said, *parts)
-    assert lake.settings["s3.secret_key"] not in said
 
 
 def assert_works(lake, database):

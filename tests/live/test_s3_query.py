@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import copy
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -63,7 +64,7 @@ def reader(shop, directory, seed=1, cut_every=0, delay_seconds=0.0, **settings):
     """The lake, as one sees it who has fetched nothing yet, through a proxy; and the proxy."""
     _, lake, minio, *_ = shop
     if lake.user:
-        conftest.shutil.chown(directory, lake.user, lake.user)
+        shutil.chown(directory, lake.user, lake.user)
         directory.chmod(0o755)
         for parent in list(directory.parents)[:3]:
             parent.chmod(0o755)
