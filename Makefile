@@ -40,7 +40,7 @@ test: ## all tests, in their short form (at most 15 minutes on two cores)
 	@tests/run
 
 test-long: ## all tests, in full length
-	@tools/setup tests
+	@tools/setup long
 	@tests/run --long
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); fails on a crash
