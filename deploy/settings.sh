@@ -106,6 +106,15 @@ keep_ports() {
 	} >"$state/ports"
 }
 
+MARK=.walberg-stack # in the folder that is the stack's
+
+# Folders of the stack's names may be somebody's, whose data would be changed and removed.
+check_state() {
+	[ ! -d "$state" ] || [ -e "$state/$MARK" ] || [ -z "$(ls -A "$state")" ] ||
+		fail "$state holds files that are not the stack's" \
+			"Set STACK_DIR to a folder of its own.  If the stack did make this one, run: touch $state/$MARK"
+}
+
 # The buckets that are missing, by MinIO's client of either form.
 buckets() {
 	local bucket

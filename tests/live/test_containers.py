@@ -162,6 +162,38 @@ def test_a_line_of_the_variables_is_the_same_to_walberg_the_stack_and_compose(
     assert config["services"]["a"]["environment"]["V"] == value
 
 
+@pytest.mark.parametrize("command", ["up", "down", "clean"])
+@pytest.mark.parametrize("stack", ["stack", "containers"])
+def test_a_folder_of_somebody_else_is_left_as_it_is(stack, command, tmp_path):
+    """Its names may be those of the stack's own."""
+    names = ["postgres/postgresql.auto.conf", "lake/keep", "run/keep", "env", "catalog.sql"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("kept")
+    done = subprocess.run([ROOT / "deploy" / stack, command, *["postgres"][:command == "up"]],
+                          check=False, text=True, capture_output=True, timeout=60,
+                          env=dict(clean_environment(), STACK_DIR=str(tmp_path),
+                                   STACK_PORT_BASE="29470"))
+    assert done.returncode == 1 and done.stderr.splitlines() == [
+        f"error: {tmp_path} holds files that are not the stack's",
+        " hint: Set STACK_DIR to a folder of its own.  If the stack did make this one, "
+        f"run: touch {tmp_path}/.walberg-stack"]
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(
+        tmp_path / name for name in names)
+    assert {(tmp_path / name).read_text() for name in names} == {"kept"}
+
+
+def test_the_volumes_are_those_of_no_other_project(tmp_path):
+    """Compose takes the folder's name for the project's, unless it is told one."""
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$COMPOSE_PROJECT_NAME: $*" >>{tmp_path}/asked\n')
+    docker.chmod(0o755)
+    output(ROOT / "deploy/containers", "clean", STACK_DIR=str(tmp_path / "stack"),
+           PATH=f"{tmp_path}:{os.environ['PATH']}")
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert "walberg: compose down --volumes" in asked
+
+
 def test_the_ports_are_the_usual_ones_on_the_loopback_and_can_be_moved(compose):
     published = {(name, port) for name, service in compose["services"].items()
                  for port in service.get("ports", [])}
