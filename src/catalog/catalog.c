@@ -47,6 +47,15 @@ bool catalog_pointers(struct catalog *catalog, struct arena *arena, struct catal
 	       error_context(err, "loading the tables of the catalog");
 }
 
+bool catalog_requests(struct catalog *catalog, struct arena *arena, struct catalog_request **out,
+	size_t *count, struct error *err)
+{
+	*out = NULL;
+	*count = 0;
+	return catalog->ops->requests(catalog, arena, out, count, err) ||
+	       fail(catalog, "reading requests from", err);
+}
+
 bool catalog_request(
 	struct catalog *catalog, const char *kind, const char *argument, struct error *err)
 {

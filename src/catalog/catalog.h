@@ -160,6 +160,10 @@ struct catalog_ops {
 	bool (*pointers)(struct catalog *catalog, struct arena *arena, struct catalog_pointer **out,
 		size_t *count, struct error *err);
 
+	/* Those of the view, without the rest. */
+	bool (*requests)(struct catalog *catalog, struct arena *arena, struct catalog_request **out,
+		size_t *count, struct error *err);
+
 	/* Ask the running process for something; safe to repeat. */
 	bool (*request)(
 		struct catalog *catalog, const char *kind, const char *argument, struct error *err);
@@ -186,6 +190,8 @@ bool catalog_commit(struct catalog *catalog, const struct catalog_commit *commit
 bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, struct arena *arena,
 	struct removal **out, size_t *count, struct error *err) MUST_CHECK;
 bool catalog_pointers(struct catalog *catalog, struct arena *arena, struct catalog_pointer **out,
+	size_t *count, struct error *err) MUST_CHECK;
+bool catalog_requests(struct catalog *catalog, struct arena *arena, struct catalog_request **out,
 	size_t *count, struct error *err) MUST_CHECK;
 bool catalog_request(struct catalog *catalog, const char *kind, const char *argument,
 	struct error *err) MUST_CHECK;

@@ -301,6 +301,15 @@ static void check_requests(struct catalog *catalog)
 	CHECK_EQUAL(view.request_count, 2);
 	CHECK_TEXT(view.requests[0].kind, "snapshot");
 	CHECK_TEXT(view.requests[0].argument, "public.a");
+	struct catalog_request *requests;
+	size_t count;
+	CHECK_OK(catalog_requests(catalog, &arena, &requests, &count, &err), &err);
+	CHECK_EQUAL(count, 2);
+	for (size_t i = 0; i < count; i++) {
+		CHECK_EQUAL(requests[i].id, view.requests[i].id);
+		CHECK_TEXT(requests[i].kind, view.requests[i].kind);
+		CHECK_TEXT(requests[i].argument, view.requests[i].argument);
+	}
 	const struct lake lake = catalog_fixture_lake(7);
 	const int64_t done = view.requests[0].id;
 	const struct catalog_commit commit = {

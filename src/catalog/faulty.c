@@ -75,6 +75,16 @@ static bool faulty_pointers(struct catalog *catalog, struct arena *arena,
 	return catalog_pointers(faulty->inner, arena, out, count, err);
 }
 
+static bool faulty_requests(struct catalog *catalog, struct arena *arena,
+	struct catalog_request **out, size_t *count, struct error *err)
+{
+	struct faulty_catalog *faulty = (struct faulty_catalog *)catalog;
+	const enum error_kind kind = faulty->strike(faulty->context, "requests");
+	if (kind != ERROR_NONE)
+		return fail(kind, "requests", err);
+	return catalog_requests(faulty->inner, arena, out, count, err);
+}
+
 static bool faulty_request(struct catalog *catalog, const char *kind_of_request,
 	const char *argument, struct error *err)
 {
@@ -106,6 +116,7 @@ struct catalog *catalog_faulty_open(struct catalog *inner, strike_function *stri
 		.commit = faulty_commit,
 		.removals = faulty_removals,
 		.pointers = faulty_pointers,
+		.requests = faulty_requests,
 		.request = faulty_request,
 		.lock = faulty_lock,
 		.close = faulty_close,

@@ -66,6 +66,13 @@ static bool memory_pointers(struct catalog *catalog, struct arena *arena,
 	return unlock_inner(catalog, catalog_pointers(inner, arena, out, count, err));
 }
 
+static bool memory_requests(struct catalog *catalog, struct arena *arena,
+	struct catalog_request **out, size_t *count, struct error *err)
+{
+	struct catalog *inner = lock_inner(catalog);
+	return unlock_inner(catalog, catalog_requests(inner, arena, out, count, err));
+}
+
 static bool memory_request(
 	struct catalog *catalog, const char *kind, const char *argument, struct error *err)
 {
@@ -102,6 +109,7 @@ static struct catalog *handle_new(struct shared_catalog *shared)
 		.commit = memory_commit,
 		.removals = memory_removals,
 		.pointers = memory_pointers,
+		.requests = memory_requests,
 		.request = memory_request,
 		.lock = memory_lock,
 		.close = memory_close,

@@ -226,6 +226,22 @@ static bool sql_pointers(struct catalog *base, struct arena *arena, struct catal
 	return ok;
 }
 
+static bool sql_requests(struct catalog *base, struct arena *arena, struct catalog_request **out,
+	size_t *count, struct error *err)
+{
+	struct sql_catalog *catalog = sql_catalog_of(base);
+	const struct query query = { SQL_LOAD_REQUESTS, NO_PARAMETERS, take_request };
+	struct catalog_view view = { 0 };
+	if (!catalog->has_tables)
+		return true;
+	const bool ok = catalog->driver->begin(catalog, err) &&
+			load_rows(catalog, &query, arena, &view, err);
+	catalog->driver->rollback(catalog);
+	*out = view.requests;
+	*count = view.request_count;
+	return ok;
+}
+
 /* --- changing ------------------------------------------------------------------------------- */
 
 /* The steps of one transaction; texts are the caller's. */
@@ -453,6 +469,7 @@ void sql_catalog_init(struct sql_catalog *catalog, const struct sql_driver *driv
 		.commit = sql_commit,
 		.removals = sql_removals,
 		.pointers = sql_pointers,
+		.requests = sql_requests,
 		.request = sql_request,
 		.lock = sql_lock,
 		.close = sql_close,

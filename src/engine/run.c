@@ -301,10 +301,11 @@ static bool take_requests(struct run *run, struct error *err)
 		return true;
 	run->requests_due_at = now + REQUEST_INTERVAL;
 	struct arena arena = { 0 };
-	struct catalog_view view;
-	bool done = catalog_load(run->parts.catalog, &arena, &view, err);
-	for (size_t i = 0; done && i < view.request_count; i++)
-		take_request(run, &view.requests[i]);
+	struct catalog_request *requests;
+	size_t count;
+	bool done = catalog_requests(run->parts.catalog, &arena, &requests, &count, err);
+	for (size_t i = 0; done && i < count; i++)
+		take_request(run, &requests[i]);
 	arena_deinit(&arena);
 	return done;
 }
@@ -514,10 +515,11 @@ static bool prepare_beginning(struct run *run, struct error *err)
 			return false;
 	}
 	struct arena arena = { 0 };
-	struct catalog_view view;
-	bool done = catalog_load(run->parts.catalog, &arena, &view, err);
-	for (size_t i = 0; done && i < view.request_count; i++)
-		publisher_finish_request(run->publisher, view.requests[i].id);
+	struct catalog_request *requests;
+	size_t count;
+	bool done = catalog_requests(run->parts.catalog, &arena, &requests, &count, err);
+	for (size_t i = 0; done && i < count; i++)
+		publisher_finish_request(run->publisher, requests[i].id);
 	arena_deinit(&arena);
 	run->begins_again = false;
 	return done;
