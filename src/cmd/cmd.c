@@ -24,8 +24,9 @@ static const struct cmd COMMANDS[] = {
 	{ "maintain", "", "Remove files in the warehouse that belong to no version of any table.",
 		0, 0, cmd_maintain, CMD_JSON | CMD_ORPHANS | CMD_DRY_RUN | CMD_OLDER_THAN,
 		CMD_ORPHANS },
-	{ "init", "[CONNECTION]", "Write walberg.yaml, with every setting to edit.", 0, 1, cmd_init,
-		0, 0 },
+	{ "init", "[CONNECTION]",
+		"Write walberg.yaml, with what is given, and every other setting to edit.", 0, 1,
+		cmd_init, 0, 0 },
 	{ "drop", "[CONNECTION]", "Drop slot and publications from the source; keep the tables.", 0,
 		1, cmd_drop, 0, 0 },
 };

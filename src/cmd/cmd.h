@@ -73,9 +73,9 @@ bool cmd_drop(const struct cmd_line *line, struct error *err) MUST_CHECK;
 /* Parses and runs; the process's exit code. */
 int cmd_main(int argc, const char *const *argv, volatile sig_atomic_t *stop);
 
-/* docs/configuration.md, and what `walberg init` writes; url may be NULL. */
+/* docs/configuration.md, and what `walberg init` writes. */
 void cmd_print_configuration(FILE *out);
-void cmd_print_yaml(const char *url, FILE *out);
+void cmd_print_yaml(const struct setting_assignments *given, FILE *out);
 
 /* --- shared by commands --- */
 

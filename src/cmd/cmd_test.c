@@ -8,12 +8,12 @@ enum {
 };
 
 /* The text is the arena's. */
-static char *printed_yaml(const char *url, struct arena *arena)
+static char *printed_yaml(struct setting_assignments given, struct arena *arena)
 {
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
-	cmd_print_yaml(url, out);
+	cmd_print_yaml(&given, out);
 	fclose(out);
 	char *copy = arena_copy_cstring(arena, text);
 	free(text);
@@ -27,21 +27,24 @@ static void load_yaml(const char *text, struct arena *arena, struct configuratio
 	CHECK_OK(setting_load(&CONFIGURATION_SETTINGS, &sources, arena, out, &err), &err);
 }
 
-TEST(the_configuration_that_init_writes_holds_the_given_connection)
+TEST(the_configuration_that_init_writes_holds_what_is_given)
 {
-	static const char URL[] = "host=db dbname=shop password='a\\'b \"c\" # d\t'";
+#define URL "host=db dbname=shop password='a\\'b \"c\" # d\t'"
+	static const char *const GIVEN[] = { "lake.warehouse=s3://bucket/shop", "source.url=" URL };
 	struct arena arena = { 0 };
 	struct configuration configuration = { 0 };
-	load_yaml(printed_yaml(URL, &arena), &arena, &configuration);
+	load_yaml(printed_yaml((struct setting_assignments){ GIVEN, 2 }, &arena), &arena,
+		&configuration);
 	CHECK_TEXT(configuration.source_url, URL);
+	CHECK_TEXT(configuration.lake_warehouse, "s3://bucket/shop");
 	CHECK_TEXT(configuration.lake_directory, "./lake");
 	arena_deinit(&arena);
 }
 
-TEST(the_configuration_that_init_writes_is_all_commented_out_without_a_connection)
+TEST(the_configuration_that_init_writes_is_all_commented_out_when_nothing_is_given)
 {
 	struct arena arena = { 0 };
-	char *rest = printed_yaml(NULL, &arena);
+	char *rest = printed_yaml((struct setting_assignments){ 0 }, &arena);
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
 		CHECK(line[0] == '#' || line[0] == '\0');
 	arena_deinit(&arena);
@@ -53,7 +56,7 @@ TEST(the_configuration_that_init_writes_is_valid_without_its_comment_signs)
 	struct arena arena = { 0 };
 	struct configuration configuration = { 0 };
 	struct buffer plain = { 0 };
-	char *rest = strstr(printed_yaml(NULL, &arena), "\n\n") +
+	char *rest = strstr(printed_yaml((struct setting_assignments){ 0 }, &arena), "\n\n") +
 		     2; /* behind what is said about the file */
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
 		buffer_append_cstring(&plain, strncmp(line, "# ", 2) == 0 ? line + 2 : line);

@@ -363,10 +363,9 @@ static bool explain(struct error *err)
 	return error_context(err, "reading the configuration");
 }
 
-bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
-	struct configuration *out, struct error *err)
+struct setting_assignments configuration_assignments(
+	const struct configuration_arguments *arguments, struct arena *arena)
 {
-	extern char **environ;
 	const char **assignments =
 		arena_array(arena, const char *, arguments->assignment_count + 2);
 	size_t count = 0;
@@ -376,9 +375,15 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
 		assignments[count++] = arena_format(arena, "source.url=%s", arguments->url);
 	if (arguments->lake != NULL)
 		assignments[count++] = arena_format(arena, "lake.directory=%s", arguments->lake);
+	return (struct setting_assignments){ assignments, count };
+}
+
+bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
+	struct configuration *out, struct error *err)
+{
+	extern char **environ;
 	struct setting_sources sources = {
-		.assignments = assignments,
-		.assignment_count = count,
+		.assignments = configuration_assignments(arguments, arena),
 		.environment = (const char *const *)environ,
 	};
 	const char *file = arguments->file != NULL ? arguments->file : "walberg.yaml";

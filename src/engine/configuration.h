@@ -73,6 +73,10 @@ struct configuration_arguments {
 	size_t assignment_count;
 };
 
+/* All that the command line sets; in the arena. */
+struct setting_assignments configuration_assignments(
+	const struct configuration_arguments *arguments, struct arena *arena);
+
 /* Kinds: SETUP. */
 bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
 	struct configuration *out, struct error *err) MUST_CHECK;

@@ -159,6 +159,12 @@ def test_init_writes_a_configuration_once_and_for_its_owner_alone(tmp_path):
     assert result.returncode == 1
     assert "is left as it is" in result.stderr
     assert file.read_text() == text
+    file.unlink()
+    result = desk.command("init", "--set", "lake.memroy=1")
+    assert result.returncode != 0 and 'The nearest valid name is "lake.memory"' in result.stderr
+    assert not file.exists()
+    desk.ok("init", "--set", "lake.warehouse=s3://bucket/shop")
+    assert '  warehouse: "s3://bucket/shop"' in file.read_text()
 
 
 # ---- a lake's life -------------------------------------------------------------------------

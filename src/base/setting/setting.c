@@ -210,8 +210,8 @@ static bool read_environment(struct setting_reading *reading, const char *const 
 static bool read_assignments(
 	struct setting_reading *reading, const struct setting_sources *sources, struct error *err)
 {
-	for (size_t i = 0; i < sources->assignment_count; i++) {
-		const char *assignment = sources->assignments[i];
+	for (size_t i = 0; i < sources->assignments.count; i++) {
+		const char *assignment = sources->assignments.items[i];
 		const char *equals = strchr(assignment, '=');
 		if (equals == NULL) {
 			error_set(err, ERROR_SETUP, "--set \"%.100s\" has no value", assignment);

@@ -70,9 +70,13 @@ struct setting_file {
 	struct bytes text; /* empty: no file */
 };
 
+struct setting_assignments { /* "KEY=VALUE" of each --set, in order; a later one wins */
+	const char *const *items;
+	size_t count;
+};
+
 struct setting_sources {
-	const char *const *assignments; /* "KEY=VALUE" of each --set, in order; a later one wins */
-	size_t assignment_count;
+	struct setting_assignments assignments;
 	const char *const *environment; /* as environ; NULL: none */
 	struct setting_file yaml;
 	struct setting_file env;
@@ -95,6 +99,8 @@ bool setting_parse_duration(const char *text, int64_t *micros);
 
 void setting_print_help(const struct setting_table *table, FILE *out);
 void setting_print_markdown(const struct setting_table *table, FILE *out);
-void setting_print_yaml(const struct setting_table *table, FILE *out); /* all commented out */
+/* All commented out, but what is assigned. */
+void setting_print_yaml(
+	const struct setting_table *table, const struct setting_assignments *given, FILE *out);
 
 #endif

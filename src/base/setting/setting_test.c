@@ -108,8 +108,7 @@ TEST(the_command_line_beats_the_environment_beats_the_file_beats_dot_env)
 		"lake:\n  memory: 2MB\n  commit_interval: 2s\nlog: {type: kafka}\nchecked: yes\n",
 		"WALBERG_LAKE_MEMORY=1MB\nWALBERG_LOG_TYPE=segment\nWALBERG_SOURCE_URL=here\n");
 	sources.environment = ENVIRONMENT;
-	sources.assignments = ASSIGNMENTS;
-	sources.assignment_count = 2;
+	sources.assignments = (struct setting_assignments){ ASSIGNMENTS, 2 };
 	load(&sources, &arena, &values);
 	CHECK_EQUAL(values.memory, 4 << 20);
 	CHECK_EQUAL(values.interval, 3000000);
@@ -203,15 +202,15 @@ TEST(an_unknown_name_is_an_error_that_names_the_nearest)
 	check_fails(&sources, "environment variable WALBERG_LAKE_MEMROY names no setting",
 		"The nearest valid name is WALBERG_LAKE_MEMORY.");
 	static const char *const ASSIGNMENTS[] = { "log.typ=kafka" };
-	sources = (struct setting_sources){ .assignments = ASSIGNMENTS, .assignment_count = 1 };
+	sources = (struct setting_sources){ .assignments = { ASSIGNMENTS, 1 } };
 	check_fails(&sources, "--set: there is no setting \"log.typ\"",
 		"The nearest valid name is \"log.type\".");
 	sources = sources_of("", "WALBERG_COLOUR=red\n");
 	check_fails(&sources, ".env:1: WALBERG_COLOUR names no setting",
 		"\"walberg --help\" lists the settings.");
-	sources = (struct setting_sources){ .assignments = ASSIGNMENTS, .assignment_count = 1 };
+	sources = (struct setting_sources){ .assignments = { ASSIGNMENTS, 1 } };
 	static const char *const OTHERS[] = { "colour=red" };
-	sources.assignments = OTHERS;
+	sources.assignments.items = OTHERS;
 	check_fails(&sources, "--set: there is no setting \"colour\"",
 		"\"walberg --help\" lists the settings.");
 }
@@ -309,7 +308,11 @@ TEST(settings_document_themselves)
 	FILE *out = open_memstream(&text, &size);
 	setting_print_markdown(&TABLE, out);
 	setting_print_help(&TABLE, out);
-	setting_print_yaml(&TABLE, out);
+	static const char *const GIVEN[] = { "log.type=kafka", "lake.memory=1MB",
+		"lake.memory=2MB" };
+	setting_print_yaml(&TABLE, &(struct setting_assignments){ 0 }, out);
+	fputs("---\n", out);
+	setting_print_yaml(&TABLE, &(struct setting_assignments){ GIVEN, 3 }, out);
 	fclose(out);
 	CHECK(strstr(text, "| `lake.commit_interval` | `WALBERG_LAKE_COMMIT_INTERVAL` | `400ms` | "
 			   "How long a\\|b. |\n"));
@@ -317,5 +320,8 @@ TEST(settings_document_themselves)
 	CHECK(strstr(text, "  log.type=segment\n      Which log.  (one of segment,kafka)\n"));
 	CHECK(strstr(text, "# lake:\n#   # How long a|b.\n#   commit_interval: 400ms\n"
 			   "#   # How much.\n#   memory: 256MB\n# log:\n"));
+	CHECK(strstr(text, "\nlake:\n#   # How long a|b.\n#   commit_interval: 400ms\n"
+			   "#   # How much.\n  memory: \"2MB\"\nlog:\n"));
+	CHECK(strstr(text, "\n  type: \"kafka\"\n"));
 	free(text);
 }
