@@ -380,6 +380,19 @@ static bool next_try_knows_better(struct s3_store *s3, enum hint hint,
 	       (hint == HINT_TOKEN && s3->credentials_file != NULL && atomic_load(&s3->is_found));
 }
 
+/* S3 names what it took or gives by an ETag; the page of something on the way has none. */
+static bool take(const struct s3_store *s3, const struct s3_request *request,
+	const struct http_answer *answer, struct error *err)
+{
+	const bool names_object = request->key != NULL && strcmp(request->method, "POST") != 0 &&
+				  strcmp(request->method, "DELETE") != 0;
+	if (names_object && http_answer_header(answer, "etag") == NULL)
+		return error_set(err, ERROR_LOST,
+			"%s answered %u without an ETag, and not as S3 does", s3->base.endpoint,
+			answer->status);
+	return request->take == NULL || request->take(s3, answer, request->result, err);
+}
+
 static bool try_once(struct s3_store *s3, const struct s3_request *request, const char *body_hash,
 	struct s3_answer *answer, struct error *err)
 {
@@ -391,7 +404,7 @@ static bool try_once(struct s3_store *s3, const struct s3_request *request, cons
 		return fail_unanswered(s3, request, answer, err);
 	if (http->status < STATUS_OK || http->status > STATUS_OK_MAX) {
 		hint = fail_of_status(s3, request, http, err);
-	} else if (request->take == NULL || request->take(s3, http, request->result, err)) {
+	} else if (take(s3, request, http, err)) {
 		atomic_store(&s3->is_found, true);
 		return true;
 	} else {

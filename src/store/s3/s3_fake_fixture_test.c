@@ -69,7 +69,7 @@ static bool get_range(const struct s3_fake_object *object, struct s3_fake *fake,
 	if (range == NULL || sscanf(range, "bytes=%zu-%zu", &first, &last) != 2)
 		return false;
 	const size_t size = object->body.size;
-	snprintf(headers, sizeof headers, "Content-Range: bytes */%zu\r\n", size);
+	snprintf(headers, sizeof headers, "ETag: \"e\"\r\nContent-Range: bytes */%zu\r\n", size);
 	if (first >= size)
 		serve_answer(out, 416, headers,
 			BYTES_LITERAL("<Error><Code>InvalidRange</Code></Error>"));
@@ -92,8 +92,8 @@ static void get_object(
 		answer_error(out, 404, "NoSuchKey");
 	} else if (is_head || !get_range(object, fake, request, out)) {
 		snprintf(headers, sizeof headers,
-			"x-amz-meta-walberg-write: %s\r\nContent-Length: %zu\r\n", object->write,
-			object->body.size);
+			"ETag: \"e\"\r\nx-amz-meta-walberg-write: %s\r\nContent-Length: %zu\r\n",
+			object->write, object->body.size);
 		serve_answer(out, 200, headers,
 			is_head ? BYTES_LITERAL("") : buffer_bytes(&object->body));
 	}

@@ -72,9 +72,9 @@ struct s3_request {
 	const char *body_hash;  /* SHA-256, or SIGN_UNSIGNED; NULL: it is computed */
 	size_t answer_size_max; /* of a success; at least S3_ERROR_SIZE_MAX are taken */
 	/*
-	 * Reads a success into result, all or nothing.  False when it is not what was asked for:
-	 * then the attempt has failed, LOST when another answer may be better.  NULL: there is
-	 * nothing to read, or it is the caller's to.
+	 * Reads a success into result, all or nothing; of an object it has an ETag.  False when it
+	 * is not what was asked for: then the attempt has failed, LOST when another answer may be
+	 * better.  NULL: there is nothing to read, or it is the caller's to.
 	 */
 	bool (*take)(const struct s3_store *s3, const struct http_answer *answer, void *result,
 		struct error *err);

@@ -143,12 +143,17 @@ static void check_unusable(unsigned status, const char *body)
 	struct buffer got = { 0 };
 	struct object_info *objects;
 	size_t count;
+	uint64_t size;
 	static const char *const PATHS[] = { "x" };
 	struct store *store = s3_fake_begin_patient(&fake, 1);
 	s3_fake_meet(&fake, store);
 	fake.fixed = body;
 	fake.fixed_status = status;
-	CHECK(!store_read(store, "x", 0, 4, &got, &fake.err));
+	CHECK(!store_read(store, "x", 0, strlen(body), &got, &fake.err));
+	CHECK(fake.err.kind == ERROR_LOST || fake.err.kind == ERROR_BUSY);
+	CHECK(!store_get(store, "x", 100, &got, &fake.err));
+	CHECK(fake.err.kind == ERROR_LOST || fake.err.kind == ERROR_BUSY);
+	CHECK(!store_size(store, "x", &size, &fake.err));
 	CHECK(fake.err.kind == ERROR_LOST || fake.err.kind == ERROR_BUSY);
 	CHECK(!store_list(store, "", &fake.arena, &objects, &count, &fake.err));
 	CHECK(fake.err.kind == ERROR_LOST || fake.err.kind == ERROR_BUSY);
@@ -181,6 +186,29 @@ TEST(only_an_object_that_is_shorter_by_the_servers_word_is_damaged)
 	CHECK(!store_read(store, "x", 4, 1, &got, &fake.err));
 	CHECK_EQUAL(fake.err.kind, ERROR_CORRUPT);
 	s3_fake_end(&fake, store);
+}
+
+static void check_not_put(unsigned status, const char *body)
+{
+	struct s3_fake fake;
+	struct store *store = s3_fake_begin_patient(&fake, 1);
+	s3_fake_meet(&fake, store);
+	fake.fixed = body;
+	fake.fixed_status = status;
+	CHECK(!store_put(store, "x", bytes_of_cstring(body), &fake.err));
+	CHECK_EQUAL(fake.err.kind, ERROR_UNCERTAIN);
+	fake.fixed = NULL;
+	CHECK_OK(store_put(store, "x", bytes_of_cstring(body), &fake.err), &fake.err);
+	CHECK_EQUAL(fake.count, 1);
+	s3_fake_end(&fake, store);
+}
+
+/* I1: a commit would name an object that is not there, and its rows would be forgotten. */
+TEST(what_answers_every_request_with_a_page_has_put_nothing)
+{
+	check_not_put(200, "<html>Welcome!</html>");
+	check_not_put(200, "");
+	check_not_put(204, "");
 }
 
 static void check_endless(const char *page)

@@ -130,9 +130,7 @@ static bool take_etag(const struct s3_store *s3, const struct http_answer *answe
 {
 	char **etag = result;
 	const char *said = http_answer_header(answer, "etag");
-	(void)s3;
-	if (said == NULL)
-		return error_set(err, ERROR_LOST, "the S3 server tells no ETag of a part");
+	(void)s3, (void)err;
 	*etag = strcpy(memory_allocate(strlen(said) + 1, 1), said);
 	return true;
 }
