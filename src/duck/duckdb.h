@@ -61,7 +61,6 @@ enum duckdb_type {
 enum duckdb_error_type {
 	DUCKDB_ERROR_INVALID = 0,
 	DUCKDB_ERROR_IO = 28,
-	DUCKDB_ERROR_INTERRUPT = 29,
 	DUCKDB_ERROR_FATAL = 30,
 	DUCKDB_ERROR_INTERNAL = 31,
 	DUCKDB_ERROR_OUT_OF_MEMORY = 33,
@@ -131,7 +130,6 @@ enum duckdb_state duckdb_open_ext(
 void duckdb_close(duckdb_database *database);
 enum duckdb_state duckdb_connect(duckdb_database database, duckdb_connection *out);
 void duckdb_disconnect(duckdb_connection *connection);
-void duckdb_interrupt(duckdb_connection connection);
 
 enum duckdb_state duckdb_prepare(
 	duckdb_connection connection, const char *sql, duckdb_prepared_statement *out);
@@ -165,7 +163,6 @@ duckdb_vector duckdb_array_vector_get_child(duckdb_vector vector);
 
 enum duckdb_type duckdb_get_type_id(duckdb_logical_type type);
 void duckdb_destroy_logical_type(duckdb_logical_type *type);
-uint8_t duckdb_decimal_width(duckdb_logical_type type);
 uint8_t duckdb_decimal_scale(duckdb_logical_type type);
 enum duckdb_type duckdb_decimal_internal_type(duckdb_logical_type type);
 enum duckdb_type duckdb_enum_internal_type(duckdb_logical_type type);

@@ -47,8 +47,6 @@ static enum error_kind kind_of(enum duckdb_error_type type)
 	switch (type) {
 	case DUCKDB_ERROR_OUT_OF_MEMORY:
 		return ERROR_LIMIT;
-	case DUCKDB_ERROR_INTERRUPT:
-		return ERROR_BUSY;
 	case DUCKDB_ERROR_IO:
 		return ERROR_LOST;
 	case DUCKDB_ERROR_FATAL:
@@ -81,8 +79,6 @@ static bool fail(const struct session *session, enum duckdb_error_type type, con
 {
 	char text[sizeof err->text];
 	flatten(message != NULL ? message : "DuckDB gave no reason", text, sizeof text);
-	if (type == DUCKDB_ERROR_INVALID && strncmp(text, "INTERRUPT", 9) == 0)
-		type = DUCKDB_ERROR_INTERRUPT;
 	error_set(err, kind_of(type), "%s", text);
 	if (err->kind == ERROR_LIMIT)
 		error_hint(err, "Queries may use %" PRIu64 " MB of memory; ask for less at once.",
@@ -220,11 +216,6 @@ void session_close(struct session *session)
 	duckdb_disconnect(&session->connection);
 	duckdb_close(&session->database);
 	free(session);
-}
-
-void session_interrupt(struct session *session)
-{
-	duckdb_interrupt(session->connection);
 }
 
 /* ---- running ---- */

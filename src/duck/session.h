@@ -6,10 +6,10 @@
  * the time zone is UTC.  Files inside are readable and writable: whoever runs SQL of others gates
  * it first (query/gate.h).
  *
- * Calls block; a session belongs to one thread at a time, except session_interrupt().
- * Kinds: LIMIT (the memory limit), LOST (a file could not be read), BUSY (interrupted), CORRUPT
- * (DuckDB failed inside), SETUP (another DuckDB, a setting refused), UNSUPPORTED (any other
- * complaint about the statement; its text is DuckDB's).
+ * Calls block; a session belongs to one thread at a time.
+ * Kinds: LIMIT (the memory limit), LOST (a file could not be read), CORRUPT (DuckDB failed inside),
+ * SETUP (another DuckDB, a setting refused), UNSUPPORTED (any other complaint about the statement;
+ * its text is DuckDB's).
  */
 #ifndef DUCK_SESSION_H
 #define DUCK_SESSION_H
@@ -33,9 +33,6 @@ struct session_options {
 bool session_open(
 	const struct session_options *options, struct session **out, struct error *err) MUST_CHECK;
 void session_close(struct session *session); /* its results are closed before it */
-
-/* From any thread: the statement that runs, if any, ends soon with BUSY. */
-void session_interrupt(struct session *session);
 
 /*
  * Run one statement.  Rows are made while they are read, so memory does not grow with the result;

@@ -3,8 +3,6 @@
 #include "base/test.h"
 #include "base/world.h"
 
-#include <pthread.h>
-#include <unistd.h>
 
 static struct session *open_in(const char *directory)
 {
@@ -294,26 +292,5 @@ TEST(a_query_spills_to_its_temporary_directory)
 		    "FROM range(1000000) t(i) ORDER BY h)",
 		    &err))
 		test_fail(__FILE__, __LINE__, "%s", err.text);
-	session_close(session);
-}
-
-static void *interrupt_soon(void *context)
-{
-	usleep(100000);
-	session_interrupt((struct session *)context);
-	return NULL;
-}
-
-TEST(a_running_query_can_be_interrupted)
-{
-	struct session *session = open_in(NULL);
-	struct error err;
-	pthread_t thread;
-	CHECK(pthread_create(&thread, NULL, interrupt_soon, session) == 0);
-	bool ok = session_do(session,
-		"SELECT sum(a.i * b.i) FROM range(1000000) a(i), range(1000000) b(i)", &err);
-	pthread_join(thread, NULL);
-	CHECK(!ok && err.kind == ERROR_BUSY);
-	CHECK(session_do(session, "SELECT 1", &err));
 	session_close(session);
 }

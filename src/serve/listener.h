@@ -32,7 +32,7 @@ struct listener;
  */
 bool listener_open(const struct configuration *configuration, struct process *process,
 	struct listener **out, struct error *err) MUST_CHECK;
-void listener_close(struct listener *http); /* also NULL; answers in progress end first */
+void listener_close(struct listener *listener); /* also NULL; answers in progress end first */
 
 /* The reasons why this is not ready, as a JSON object; true when there is none. */
 bool listener_write_readiness(const struct process_activity *activity, struct buffer *out);

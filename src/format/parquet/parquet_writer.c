@@ -440,11 +440,6 @@ bool parquet_writer_write(struct parquet_writer *writer, const struct batch *bat
 	return true;
 }
 
-uint64_t parquet_writer_row_count(const struct parquet_writer *writer)
-{
-	return writer->row_count;
-}
-
 uint64_t parquet_writer_size(const struct parquet_writer *writer)
 {
 	uint64_t size = writer->written_bytes;

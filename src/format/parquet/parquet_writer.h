@@ -76,9 +76,8 @@ bool parquet_writer_open(const struct parquet_column *columns, size_t column_cou
 bool parquet_writer_write(struct parquet_writer *writer, const struct batch *batch,
 	const uint32_t *rows, size_t row_count, struct error *err) MUST_CHECK;
 
-/* Of all rows so far, for the decision to start the next file. */
-uint64_t parquet_writer_row_count(const struct parquet_writer *writer);
-uint64_t parquet_writer_size(const struct parquet_writer *writer); /* bytes, about */
+/* Of all rows so far, about, for the decision to start the next file. */
+uint64_t parquet_writer_size(const struct parquet_writer *writer); /* bytes */
 
 /* Write what is left and the footer; *out lives in arena.  Nothing but close may follow. */
 bool parquet_writer_finish(struct parquet_writer *writer, struct arena *arena,
