@@ -3,7 +3,6 @@
 #include "base/test.h"
 #include "base/world.h"
 
-
 static struct session *open_in(const char *directory)
 {
 	struct session_options options = {
