@@ -133,6 +133,13 @@ void apply_remove(struct apply *apply, struct apply_table *table)
 	table_free(table);
 }
 
+bool apply_is_of_lake(
+	const struct apply *apply, const char *metadata_location, bool *out, struct error *err)
+{
+	return table_is_of_lake(
+		apply->options.store, metadata_location, apply->options.table.lake_id, out, err);
+}
+
 struct store *apply_store(const struct apply *apply)
 {
 	return apply->options.store;

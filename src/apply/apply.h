@@ -88,6 +88,9 @@ void apply_move(struct apply *to, struct apply *from, struct apply_table *table)
 /* Close the table and forget it. */
 void apply_remove(struct apply *apply, struct apply_table *table);
 
+/* As table_is_of_lake(), of the lake that is applied to. */
+bool apply_is_of_lake(const struct apply *apply, const char *metadata_location, bool *out,
+	struct error *err) MUST_CHECK;
 struct store *apply_store(const struct apply *apply);
 size_t apply_table_count(const struct apply *apply);
 

@@ -247,6 +247,13 @@ static enum look look(struct commit *commit, struct error *err)
 	return LOOK_FAILED;
 }
 
+bool publisher_fail_taken(const char *namespace_name, const char *name, struct error *err)
+{
+	error_set(err, ERROR_CONFLICT, "the catalog has a table of that name, not of this lake");
+	return error_hint(err, "Rename it there or drop it, and run \"walberg snapshot %s.%s\".",
+		namespace_name, name);
+}
+
 /* The lake's rows have no such table: it was dropped, or somebody else made one of its name. */
 static void fail_without_pointer(const struct change *change, struct error *err)
 {
@@ -255,9 +262,7 @@ static void fail_without_pointer(const struct change *change, struct error *err)
 		error_set(err, ERROR_CONFLICT, "the table was dropped from the catalog");
 		return;
 	}
-	error_set(err, ERROR_CONFLICT, "the catalog has a table of that name, not of this lake");
-	error_hint(err, "Rename it there or drop it, and run \"walberg snapshot %s.%s\".",
-		row->namespace_name, row->name);
+	publisher_fail_taken(row->namespace_name, row->name, err);
 }
 
 /* One change whose pointer in the catalog is another than it was built on. */
@@ -277,7 +282,7 @@ static bool rebase(struct commit *commit, size_t index, bool *gave_up, struct er
 		return true;
 	}
 	struct table_prepared rebased = { 0 };
-	if (location[0] == '\0')
+	if (location[0] == '\0' || change->prepared.base_location[0] == '\0')
 		fail_without_pointer(change, err);
 	else if (table_rebase(table->open->table, location, &commit->arena, &rebased, err)) {
 		change->prepared = rebased;

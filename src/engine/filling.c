@@ -28,12 +28,28 @@ static bool check_folder(
 	return done;
 }
 
-bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
-	struct apply_table **out, struct error *err)
+/* What cannot be read is the lake's when it has had a version: it is damaged. */
+static bool check_ours(const struct apply *apply, const struct relation *relation,
+	const struct catalog_table *known, struct error *err)
 {
+	bool is_ours;
+	if (!apply_is_of_lake(apply, known->metadata_location, &is_ours, err)) {
+		if (err->kind != ERROR_MISSING && err->kind != ERROR_CORRUPT)
+			return false;
+		is_ours = known->position > 0;
+	}
+	return is_ours || publisher_fail_taken(relation->namespace_name, relation->name, err);
+}
+
+bool filling_open_empty(struct apply *apply, const struct relation *relation,
+	const struct catalog_table *known, struct apply_table **out, struct error *err)
+{
+	const char *location = known->metadata_location;
 	if (location[0] == '\0')
 		return check_folder(apply, relation, err) &&
 		       apply_add(apply, relation, "", 0, out, err);
+	if (!check_ours(apply, relation, known, err))
+		return false;
 	if (apply_add(apply, relation, location, 0, out, err)) {
 		apply_truncate(*out);
 		return true;
@@ -286,7 +302,7 @@ static bool fill(struct beginning *beginning, const struct relation *relation,
 	struct apply *apply = publisher_apply(publisher);
 	struct publisher_table *table =
 		publisher_find(publisher, relation->namespace_name, relation->name);
-	if (filling_open_empty(apply, relation, table->row.metadata_location, &table->open, err) &&
+	if (filling_open_empty(apply, relation, &table->row, &table->open, err) &&
 		filling_read_table(table->open, snapshot, beginning->progress, err))
 		return true;
 	if (err->kind == ERROR_BUSY) {

@@ -32,12 +32,14 @@ bool filling_read_table(struct apply_table *table, struct source_snapshot *snaps
 	const struct filling_progress *progress, struct error *err) MUST_CHECK;
 
 /*
- * Open a table to be filled anew: on its present Iceberg table at location, where the rows fit it
- * (its old rows go in the commit that brings the new ones), else on a new one.  UNSUPPORTED also
- * for a new one whose folder lies in another lake's warehouse.
+ * Open a table to be filled anew: on its present Iceberg table, at the location of the row that is
+ * known of it, where the rows fit it (its old rows go in the commit that brings the new ones), else
+ * on a new one.  Of `known` the location and the position are read.  CONFLICT when the Iceberg
+ * table is not this lake's; UNSUPPORTED also for a new one whose folder lies in another lake's
+ * warehouse.
  */
-bool filling_open_empty(struct apply *apply, const struct relation *relation, const char *location,
-	struct apply_table **out, struct error *err) MUST_CHECK;
+bool filling_open_empty(struct apply *apply, const struct relation *relation,
+	const struct catalog_table *known, struct apply_table **out, struct error *err) MUST_CHECK;
 
 /*
  * Bring the catalog's rows and the source's tables together: new tables are put in state SNAPSHOT,

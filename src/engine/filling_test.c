@@ -480,6 +480,8 @@ TEST(a_locked_table_does_not_hold_up_the_lake_and_is_read_later)
 
 /* --- one table anew --- */
 
+static const struct catalog_table NOTHING_KNOWN = { .metadata_location = "" };
+
 TEST(a_table_that_is_captured_in_part_goes_on)
 {
 	struct filled f;
@@ -499,19 +501,59 @@ TEST(a_table_is_filled_anew_on_its_old_one_where_its_rows_fit)
 {
 	struct filled f;
 	begin_with_two(&f);
-	const char *location = row_in(&f, "items")->metadata_location;
+	const struct catalog_table *known = row_in(&f, "items");
 	struct apply *apply = publisher_fork_apply(f.publisher);
 	struct apply_table *table;
-	CHECK_OK(filling_open_empty(apply, &script_items, location, &table, &f.err), &f.err);
-	CHECK_TEXT(table_metadata_location(table->table), location);
+	CHECK_OK(filling_open_empty(apply, &script_items, known, &table, &f.err), &f.err);
+	CHECK_TEXT(table_metadata_location(table->table), known->metadata_location);
 	CHECK_EQUAL(table_row_count(table->table), 0);
 	struct relation_column columns[3];
 	memcpy(columns, script_items.columns, sizeof columns);
 	columns[1].type.type = VALUE_BINARY;
 	struct relation other = script_items;
 	other.columns = columns;
-	CHECK_OK(filling_open_empty(apply, &other, location, &table, &f.err), &f.err);
+	CHECK_OK(filling_open_empty(apply, &other, known, &table, &f.err), &f.err);
 	CHECK_TEXT(table_metadata_location(table->table), "");
+	apply_close(apply);
+	filled_end(&f);
+}
+
+static const char *of_another_lake(struct filled *f, const char *location)
+{
+	static const char OURS[] = "\"walberg.lake\":\"test\"";
+	const char *path = arena_format(&f->arena, "%s-2", store_path(f->store, location));
+	struct buffer body = { 0 };
+	CHECK_OK(store_get(f->store, store_path(f->store, location), 1 << 20, &body, &f->err),
+		&f->err);
+	char *ours = memmem(body.data, body.size, OURS, sizeof OURS - 1);
+	CHECK(ours != NULL);
+	ours[sizeof OURS - 3]++;
+	CHECK_OK(store_put(f->store, path, buffer_bytes(&body), &f->err), &f->err);
+	buffer_deinit(&body);
+	return store_uri(f->store, path, &f->arena);
+}
+
+TEST(a_table_that_another_has_made_is_never_filled)
+{
+	struct filled f;
+	begin_with_two(&f);
+	struct catalog_table known = *row_in(&f, "items");
+	const char *locations[] = {
+		of_another_lake(&f, known.metadata_location),
+		"s3://elsewhere/items/metadata/1.metadata.json",
+		"file:///lake/public/items/metadata/none.metadata.json",
+	};
+	struct apply_table *table;
+	struct apply *apply = publisher_fork_apply(f.publisher);
+	for (size_t i = 0; i < 3; i++) {
+		known.metadata_location = locations[i];
+		known.position = i < 2 ? known.position : 0;
+		CHECK(!filling_open_empty(apply, &script_items, &known, &table, &f.err));
+		CHECK_EQUAL(f.err.kind, ERROR_CONFLICT);
+		CHECK(strstr(f.err.hint, "walberg snapshot public.items") != NULL);
+	}
+	known.position = 1; /* it has had a version, and is damaged */
+	CHECK_OK(filling_open_empty(apply, &script_items, &known, &table, &f.err), &f.err);
 	apply_close(apply);
 	filled_end(&f);
 }
@@ -523,7 +565,7 @@ TEST(a_new_table_is_not_made_in_another_lakes_warehouse)
 	struct apply *apply = publisher_fork_apply(f.publisher);
 	struct apply_table *table;
 	CHECK_OK(store_put(f.store, "public/.walberg/2f00", BYTES_LITERAL("x"), &f.err), &f.err);
-	CHECK(!filling_open_empty(apply, &script_items, "", &table, &f.err));
+	CHECK(!filling_open_empty(apply, &script_items, &NOTHING_KNOWN, &table, &f.err));
 	CHECK_EQUAL(f.err.kind, ERROR_UNSUPPORTED);
 	CHECK(strstr(f.err.text, "2f00") != NULL);
 	apply_close(apply);
@@ -544,7 +586,8 @@ TEST(the_rows_of_a_table_are_counted_while_they_are_read)
 	const struct filling_progress progress = { tell, &f };
 	CHECK_OK(source_inspect(f.source, &f.arena, &state, &f.err), &f.err);
 	CHECK_OK(source_open_snapshot(f.source, false, &snapshot, &f.err), &f.err);
-	CHECK_OK(filling_open_empty(apply, &state.relations[0], "", &table, &f.err), &f.err);
+	CHECK_OK(filling_open_empty(apply, &state.relations[0], &NOTHING_KNOWN, &table, &f.err),
+		&f.err);
 	CHECK_OK(filling_read_table(table, snapshot, &progress, &f.err), &f.err);
 	CHECK_EQUAL(f.told, 3);
 	CHECK_EQUAL(table->floor, snapshot->lsn);
@@ -552,7 +595,7 @@ TEST(the_rows_of_a_table_are_counted_while_they_are_read)
 	/* Of a table that is another by now. */
 	struct relation stale = state.relations[1];
 	stale.filenode++;
-	CHECK_OK(filling_open_empty(apply, &stale, "", &table, &f.err), &f.err);
+	CHECK_OK(filling_open_empty(apply, &stale, &NOTHING_KNOWN, &table, &f.err), &f.err);
 	CHECK(!filling_read_table(table, snapshot, &progress, &f.err));
 	CHECK_EQUAL(f.err.kind, ERROR_CONFLICT);
 	source_snapshot_close(snapshot);

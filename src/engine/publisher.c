@@ -466,6 +466,13 @@ void publisher_reread(struct publisher *publisher, struct publisher_table *table
 	table->is_changed = true;
 }
 
+void publisher_set_location(
+	struct publisher *publisher, struct publisher_table *table, const char *location)
+{
+	assert(table->open == NULL);
+	table->row.metadata_location = keep(publisher, location);
+}
+
 struct apply *publisher_fork_apply(const struct publisher *publisher)
 {
 	const struct lake *lake = &publisher->lake;

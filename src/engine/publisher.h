@@ -113,6 +113,11 @@ void publisher_begin_at(struct publisher *publisher, lsn_t lsn, micros_t at);
 
 /* Close a table and say that it is being read again; the log is kept for it from here on. */
 void publisher_reread(struct publisher *publisher, struct publisher_table *table);
+/* Fails with CONFLICT: a table of somebody else stands in its place, and stays. */
+bool publisher_fail_taken(const char *namespace_name, const char *name, struct error *err);
+/* Where the catalog has a table that is not open: somebody may have dropped or renamed it. */
+void publisher_set_location(
+	struct publisher *publisher, struct publisher_table *table, const char *location);
 
 /* Another apply at the lake's last commit, for tables that are read while this one goes on. */
 struct apply *publisher_fork_apply(const struct publisher *publisher);

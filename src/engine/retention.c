@@ -31,6 +31,24 @@ static bool known_paths(struct publisher *publisher, const struct publisher_tabl
 	return path_set_add_removals(out, publisher->options.catalog, arena, err);
 }
 
+/*
+ * Another table of the catalog, renamed or of another program, may lie in the folder of this one:
+ * what it names is not known here, and left to maintenance.
+ */
+static bool is_shared(const struct publisher *publisher, const struct publisher_table *table,
+	const struct catalog_pointer *pointers, size_t count, struct arena *arena)
+{
+	const char *folder = table_folder(table->row.namespace_name, table->row.name, arena);
+	for (size_t i = 0; i < count; i++) {
+		const char *location = pointers[i].metadata_location;
+		const char *path = store_path(publisher->options.store, location);
+		if (path != NULL && strncmp(path, folder, strlen(folder)) == 0 &&
+			strcmp(location, table->row.metadata_location) != 0)
+			return true;
+	}
+	return false;
+}
+
 static bool find_in_table(struct publisher *publisher, const struct publisher_table *table,
 	struct arena *arena, struct error *err)
 {
@@ -68,18 +86,22 @@ static bool find_in_table(struct publisher *publisher, const struct publisher_ta
 
 bool retention_find_orphans(struct publisher *publisher, struct error *err)
 {
-	struct arena arena = { 0 };
-	bool done = true;
+	struct arena arena = { 0 }, list = { 0 };
+	struct catalog_pointer *pointers;
+	size_t count;
+	bool done = catalog_pointers(publisher->options.catalog, &list, &pointers, &count, err);
 	for (size_t i = 0; done && i < publisher->table_count; i++) {
 		const struct publisher_table *table = publisher->tables[i];
 		/* The versions of a table that is not open are not known: its objects stay. */
 		if (table->row.state == TABLE_LEFT_OUT ||
-			(table->open == NULL && table->row.metadata_location[0] != '\0'))
+			(table->open == NULL && table->row.metadata_location[0] != '\0') ||
+			is_shared(publisher, table, pointers, count, &arena))
 			continue;
 		done = find_in_table(publisher, table, &arena, err);
 		arena_reset(&arena);
 	}
 	arena_deinit(&arena);
+	arena_deinit(&list);
 	return done;
 }
 

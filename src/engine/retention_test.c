@@ -172,6 +172,18 @@ TEST(a_removal_of_an_object_that_is_gone_already_is_done)
 	published_close(&lake);
 }
 
+TEST(nothing_is_removed_from_a_folder_in_which_another_table_of_the_catalog_lies)
+{
+	struct published lake;
+	published_open(&lake);
+	published_foreign(&lake, "lines", "file:///lake/public/items/metadata/1.metadata.json");
+	const char *theirs = put_orphan(&lake, "public/items/data/");
+	published_reopen(&lake);
+	published_step(&lake);
+	CHECK(find_removal(&lake, theirs) == NULL);
+	published_close(&lake);
+}
+
 TEST(what_lies_in_another_lakes_warehouse_is_never_removed)
 {
 	struct published lake;

@@ -269,7 +269,8 @@ static bool start_capture(struct run *run, struct source *source, struct error *
 
 /* --- requests and tables that are read again --- */
 
-static void take_request(struct run *run, const struct catalog_request *request)
+static void take_request(
+	struct run *run, const struct catalog_view *view, const struct catalog_request *request)
 {
 	if (strcmp(request->argument, CATALOG_REQUEST_EVERYTHING) == 0) {
 		run->begins_again = true;
@@ -290,6 +291,8 @@ static void take_request(struct run *run, const struct catalog_request *request)
 		strcmp(run->reading.namespace_name, table->row.namespace_name) == 0)
 		reading_thread_reset(&run->reading);
 	publisher_reread(run->publisher, table);
+	const struct catalog_table *row = catalog_view_find(view, namespace_name, dot + 1);
+	publisher_set_location(run->publisher, table, row != NULL ? row->metadata_location : "");
 	logline_info("a table will be read again", LOG_TEXT("table", request->argument));
 	arena_deinit(&arena);
 }
@@ -302,10 +305,12 @@ static bool take_requests(struct run *run, struct error *err)
 	run->requests_due_at = now + REQUEST_INTERVAL;
 	struct arena arena = { 0 };
 	struct catalog_request *requests;
+	struct catalog_view view;
 	size_t count;
-	bool done = catalog_requests(run->parts.catalog, &arena, &requests, &count, err);
+	bool done = catalog_requests(run->parts.catalog, &arena, &requests, &count, err) &&
+		    (count == 0 || catalog_load(run->parts.catalog, &arena, &view, err));
 	for (size_t i = 0; done && i < count; i++)
-		take_request(run, &requests[i]);
+		take_request(run, &view, &requests[i]);
 	arena_deinit(&arena);
 	return done;
 }
@@ -334,7 +339,11 @@ static bool start_reading(struct run *run, struct publisher_table *table, struct
 	reading->lake = catalog_copy_lake(publisher_lake(run->publisher), &reading->arena);
 	reading->namespace_name = arena_copy_cstring(&reading->arena, table->row.namespace_name);
 	reading->name = arena_copy_cstring(&reading->arena, table->row.name);
-	reading->location = arena_copy_cstring(&reading->arena, table->row.metadata_location);
+	reading->known = (struct catalog_table){
+		.metadata_location =
+			arena_copy_cstring(&reading->arena, table->row.metadata_location),
+		.position = table->row.position,
+	};
 	reading->apply = publisher_fork_apply(run->publisher);
 	return reading_thread_start(reading, err);
 }

@@ -61,8 +61,8 @@ struct reading_thread { /* one table that is read again */
 	struct lake lake;
 	const char *namespace_name;
 	const char *name;
-	const char *location; /* of the present table, or "" */
-	struct apply *apply;  /* with the one table */
+	struct catalog_table known; /* its row; texts but the location are not there */
+	struct apply *apply;        /* with the one table */
 	struct apply_table *table;
 	struct relation *relation; /* as found in the source */
 };

@@ -25,8 +25,8 @@ static bool read_table(
 		.watches = reading->watches,
 	};
 	const struct filling_progress telling = run_progress_of(&progress);
-	return filling_open_empty(reading->apply, reading->relation, reading->location,
-		       &reading->table, err) &&
+	return filling_open_empty(
+		       reading->apply, reading->relation, &reading->known, &reading->table, err) &&
 	       filling_read_table(reading->table, snapshot, &telling, err);
 }
 

@@ -411,6 +411,15 @@ static bool check_base(struct table *table, const struct metadata *base, struct 
 	return true;
 }
 
+/* That the table to be replaced has not become somebody else's of its name. */
+static bool check_replaced(struct table *table, const char *location, struct error *err)
+{
+	bool is_ours;
+	if (!table_is_of_lake(table->store, location, table->options.lake_id, &is_ours, err))
+		return err->kind == ERROR_MISSING || err->kind == ERROR_CORRUPT;
+	return is_ours || conflict(table, err, "another table has its name");
+}
+
 /*
  * Versions that somebody else made (on a branch) name objects too.  What the current version names
  * is not past; it will be kept for them when it is, because its last number then is a later one.
@@ -441,7 +450,8 @@ bool table_rebase(struct table *table, const char *metadata_location, struct are
 	char text[160];
 	assert(table->pending.is_ready);
 	if (*table->replaces)
-		return publish(table, table->metadata, metadata_location, arena, out, err);
+		return check_replaced(table, metadata_location, err) &&
+		       publish(table, table->metadata, metadata_location, arena, out, err);
 	struct arena base_arena = { 0 };
 	struct metadata *base;
 	const bool ok = metadata_read(table->store, metadata_location, &base_arena, &base, err) &&

@@ -382,6 +382,32 @@ void table_current_names(const struct table *table, struct history *out)
 	history_join(out);
 }
 
+/* --- whose it is --- */
+
+static bool has_version_of(const struct metadata *metadata, const char *lake_id)
+{
+	for (size_t i = 0; i < metadata->snapshot_count; i++) {
+		const char *lake = snapshot_summary(&metadata->snapshots[i], SUMMARY_LAKE);
+		if (lake != NULL && strcmp(lake, lake_id) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool table_is_of_lake(struct store *store, const char *metadata_location, const char *lake_id,
+	bool *out, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct metadata *metadata;
+	*out = false;
+	if (store_path(store, metadata_location) == NULL)
+		return true;
+	const bool ok = metadata_read(store, metadata_location, &arena, &metadata, err);
+	*out = ok && has_version_of(metadata, lake_id);
+	arena_deinit(&arena);
+	return ok;
+}
+
 /* --- load --- */
 
 /* Objects of old versions only. */

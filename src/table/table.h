@@ -40,11 +40,19 @@ bool table_create(struct world *world, struct store *store, const struct table_o
 /*
  * A new table in the place of the one at metadata_location, which table_load() refuses because its
  * columns or rows are not walberg's any more.  The first commit swaps the catalog's pointer from
- * there, whatever it is by then; what the old table named in this table's folder becomes removals.
+ * there, wherever this lake's table is by then; what the old table named in this table's folder
+ * becomes removals.
  */
 bool table_replace(struct world *world, struct store *store, const struct table_options *options,
 	const struct relation *relation, const char *metadata_location, struct table **out,
 	struct error *err) MUST_CHECK;
+
+/*
+ * Whether a lake has made the table at a location: one of its versions says so.  What is outside of
+ * the store is nobody's here.  MISSING, CORRUPT, UNSUPPORTED: it cannot be read, nor told.
+ */
+bool table_is_of_lake(struct store *store, const char *metadata_location, const char *lake_id,
+	bool *out, struct error *err) MUST_CHECK;
 
 /*
  * Reads metadata, manifests of all versions (to know which objects are still named), and the

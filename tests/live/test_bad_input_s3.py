@@ -89,6 +89,18 @@ def theirs(lake, name, rows):
     return table
 
 
+def assert_stays_paused(lake, name):
+    """Whatever is asked for, and how often."""
+    for _ in range(2):
+        for _ in range(2):
+            done = lake.call("snapshot", name)
+            assert done.returncode == 1, done.stdout + done.stderr
+            assert "not of this lake" in done.stderr and "Rename it" in done.stderr, done.stderr
+            assert lake.table(name)[0] == "paused"
+        assert lake.stop() == 0
+        lake.start()
+
+
 def test_tables_of_others_in_the_same_catalog_are_left_alone(database, lake):
     rows = pyarrow.table({"id": list(range(1000)), "a": ["theirs"] * 1000})
     tables = [theirs(lake, name, rows) for name in ["other.theirs", "public.theirs", "public.u"]]
@@ -99,8 +111,9 @@ def test_tables_of_others_in_the_same_catalog_are_left_alone(database, lake):
     assert lake.table("public.theirs") == (None, None)
     lake.command("snapshot", "--all")
     assert "not of this lake" in lake.wait_state("public.u", "paused")
-    assert lake.call("snapshot", "public.u").returncode == 1
-    assert lake.table("public.u")[0] == "paused"
+    assert_stays_paused(lake, "public.u")
+    lake.command("snapshot", "--all")
+    assert_stays_paused(lake, "public.u")
     database.catch_up(lake)
     assert_equal(database, lake, "public.t")
     assert lake.stop() == 0
@@ -110,3 +123,39 @@ def test_tables_of_others_in_the_same_catalog_are_left_alone(database, lake):
     assert not [path for path in gone if "theirs" in path or "/u/" in path], gone
     for table in tables:
         assert table.refresh().scan().to_arrow().equals(rows)
+
+
+@pytest.mark.parametrize("is_running, has_rows", [(True, True), (False, False)])
+def test_a_table_of_others_that_took_the_place_of_one_is_left_alone(
+        database, lake, is_running, has_rows):
+    if not is_running:
+        assert lake.stop() == 0
+    catalog = lake.place.pyiceberg(warehouse=lake.place.warehouse)
+    schema = catalog.load_table("public.t").schema()
+    catalog.drop_table("public.t")
+    table = catalog.create_table("public.t", schema)
+    rows = pyarrow.table({"id": [1], "a": ["theirs"]}, schema.as_arrow())
+    if has_rows:
+        table.append(rows)
+    location = table.metadata_location
+    if not is_running:
+        lake.start()
+    database.sql("CREATE TABLE IF NOT EXISTS aside (id int)")
+    database.sql("DELETE FROM t WHERE id % 2 = 0")
+    lake.wait_state("public.t", "paused")
+    assert_stays_paused(lake, "public.t")
+    assert table.refresh().metadata_location == location
+    assert not has_rows or table.scan().to_arrow().equals(rows)
+    catalog.rename_table("public.t", "public.theirs")
+    lake.command("snapshot", "public.t")
+    database.catch_up(lake)
+    assert_equal(database, lake, "public.t")
+    for _ in range(2):  # what others have in a table's folder is not taken for what was left there
+        assert lake.stop() == 0
+        lake.start()
+        database.catch_up(lake)
+    assert lake.stop() == 0
+    lake.command("maintain", "--orphans", "--older-than", "0s")
+    theirs = catalog.load_table("public.theirs")
+    assert theirs.metadata_location == location
+    assert not has_rows or theirs.scan().to_arrow().equals(rows)
