@@ -5,11 +5,13 @@
 
 #include "cmd/show.h"
 #include "engine/ownership.h"
+#include "net/http.h"
 #include "serve/address.h"
+#include "store/s3/s3.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,11 +21,6 @@ enum {
 };
 #define FREE_BYTES_WRONG ((uint64_t)64 * 1024 * 1024)
 #define FREE_BYTES_WARNING ((uint64_t)1024 * 1024 * 1024)
-
-static bool starts_with(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
 
 /* --- places on this machine --- */
 
@@ -105,7 +102,9 @@ static bool try_to_write(struct doctor *doctor, struct error *err)
 		return false;
 	const bool is_made = catalog_commit(catalog, &commit, &conflict, err);
 	catalog_close(catalog);
-	assert(!is_made);
+	if (is_made)
+		return error_set(err, ERROR_CORRUPT,
+			"the catalog takes a commit on one that was never made");
 	return err->kind == ERROR_CONFLICT;
 }
 
@@ -118,12 +117,20 @@ static void look_for_writing(struct doctor *doctor)
 		doctor_say_error(doctor, VERDICT_WRONG, "writing", &err);
 }
 
+static bool catalog_is_file(const struct doctor *doctor)
+{
+	struct error ignored; /* of what it is told when it is opened */
+	enum catalog_form form;
+	const char *where;
+	return configuration_catalog(doctor->configuration, &form, &where, &ignored) &&
+	       form == CATALOG_SQLITE;
+}
+
 static void look_at_own_database(struct doctor *doctor)
 {
 	struct error err;
 	enum catalog_server server;
-	if (starts_with(doctor->configuration->lake_catalog, "sqlite:") ||
-		doctor->configuration->source_url == NULL)
+	if (catalog_is_file(doctor) || doctor->configuration->source_url == NULL)
 		return;
 	if (!lake_compare_servers(doctor->configuration, &server, &err))
 		doctor_say_error(doctor, VERDICT_WRONG, "database", &err);
@@ -139,7 +146,7 @@ static void look_at_missing(struct doctor *doctor, const struct error *err)
 		return;
 	}
 	doctor_say(doctor, VERDICT_OK, "lake", NULL, "there is none yet: \"walberg run\" makes it");
-	if (starts_with(doctor->configuration->lake_catalog, "sqlite:"))
+	if (catalog_is_file(doctor))
 		look_at_directory(doctor, "directory", doctor->configuration->lake_directory);
 }
 
@@ -250,10 +257,9 @@ static void look_at_owner(struct doctor *doctor, struct store *store)
 static void look_at_s3_tls(struct doctor *doctor)
 {
 	const char *endpoint = doctor->configuration->s3_endpoint;
-	if (endpoint == NULL || !starts_with(endpoint, "http://"))
+	if (endpoint == NULL || strncasecmp(endpoint, "https:", strlen("https:")) == 0)
 		doctor_say(doctor, VERDICT_OK, "TLS", NULL, "the connection is encrypted");
-	else if (starts_with(endpoint, "http://127.") ||
-		 starts_with(endpoint, "http://localhost") || starts_with(endpoint, "http://[::1]"))
+	else if (http_is_loopback(endpoint))
 		doctor_say(doctor, VERDICT_OK, "TLS", NULL,
 			"the connection does not leave this machine");
 	else
@@ -267,7 +273,7 @@ void doctor_look_at_store(struct doctor *doctor)
 {
 	const struct configuration *configuration = doctor->configuration;
 	const char *warehouse = configuration->lake_warehouse;
-	const bool is_local = !starts_with(warehouse, "s3:");
+	const bool is_local = !s3_is_location(warehouse);
 	char uuid[UUID_TEXT_SIZE];
 	struct store *store;
 	struct error err;

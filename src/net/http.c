@@ -1,5 +1,6 @@
 #include "net/http.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
 #include <curl/curl.h>
@@ -157,15 +158,20 @@ static void set_method(CURL *curl, const struct http_request *request)
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-/* A proxy of the environment is used, but not to reach this machine itself. */
-static bool is_loopback(const char *url)
+/* What a user's name stands before is none: "http://127.0.0.1:80@example.com". */
+bool http_is_loopback(const char *url)
 {
-	static const char *const HOSTS[] = { "127.", "localhost", "[::1]" };
-	const char *host = strstr(url, "://");
-	for (size_t i = 0; host != NULL && i < sizeof HOSTS / sizeof *HOSTS; i++)
-		if (strncasecmp(host + 3, HOSTS[i], strlen(HOSTS[i])) == 0)
-			return true;
-	return false;
+	const char *scheme_end = strstr(url, "://");
+	const char *host = scheme_end != NULL ? scheme_end + 3 : url;
+	const size_t size = host[0] == '[' ? strcspn(host, "]/?#") + 1 : strcspn(host, ":/?#");
+	char text[16];
+	struct in_addr address;
+	if (memchr(host, '@', strcspn(host, "/?#")) != NULL || size >= sizeof text)
+		return false;
+	memcpy(text, host, size);
+	text[size] = '\0';
+	return strcasecmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0 ||
+	       (strncmp(text, "127.", 4) == 0 && inet_pton(AF_INET, text, &address) == 1);
 }
 
 /* What is never slower than it may be is done by then. */
@@ -193,7 +199,7 @@ static void set_options(CURL *curl, const struct http *http, const struct http_r
 		(long)((http->options.stall_timeout + 999999) / 1000000));
 	if (http->ca_file != NULL)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca_file);
-	if (is_loopback(request->url))
+	if (http_is_loopback(request->url)) /* not by a proxy that the environment names */
 		curl_easy_setopt(curl, CURLOPT_PROXY, "");
 }
 

@@ -64,6 +64,9 @@ void http_answer_reset(struct http_answer *answer); /* empty, memory kept */
 /* The first header of that name, which is in lower case; NULL when there is none. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
 
+/* Whether the URL's host is this machine itself: 127.*, [::1] or localhost. */
+bool http_is_loopback(const char *url);
+
 /* The forms of the header Date. */
 bool http_parse_date(const char *text, micros_t *out);
 

@@ -348,3 +348,21 @@ TEST(requests_of_several_threads_get_their_own_answers)
 	CHECK_EQUAL(http_server_request_count(asking.server), 400);
 	end(&asking);
 }
+
+TEST(this_machine_is_told_by_the_whole_name_of_the_host)
+{
+	static const char *const HERE[] = { "http://127.0.0.1:9000", "http://127.0.0.2/x",
+		"https://localhost", "http://LOCALHOST:80/b?c", "http://[::1]:9000/x",
+		"http://[::1]" };
+	static const char *const ELSEWHERE[] = { "http://localhost.example.com:9000",
+		"http://127.0.0.1.example.com", "http://127.example.com/", "http://localhosts",
+		"http://[::1", "http://[::12]/", "http://127.0.0.1:80@example.com/",
+		"http://example.com/localhost", "http://s3.example.com?://localhost", "http://",
+		"http://:80", "" };
+	for (size_t i = 0; i < sizeof HERE / sizeof *HERE; i++)
+		if (!http_is_loopback(HERE[i]))
+			test_fail(__FILE__, __LINE__, "\"%s\" is elsewhere", HERE[i]);
+	for (size_t i = 0; i < sizeof ELSEWHERE / sizeof *ELSEWHERE; i++)
+		if (http_is_loopback(ELSEWHERE[i]))
+			test_fail(__FILE__, __LINE__, "\"%s\" is here", ELSEWHERE[i]);
+}

@@ -1,7 +1,9 @@
 """`walberg doctor`: what it finds of a source, a catalog, a store and a log, and how that is mended."""
 
+import contextlib
 import json
 import socket
+import sqlite3
 import subprocess
 
 import pytest
@@ -183,6 +185,20 @@ def test_places_that_cannot_be_written_are_wrong(database, walberg):
         path.chmod(mode)
         assert code == 1 and found[key][0] == "wrong", found
         assert "permission" in found[key][2]
+
+
+def test_a_catalog_that_takes_what_it_has_to_refuse_is_wrong(database, walberg):
+    """No commit of a lake has that number: one on it is what doctor tries."""
+    lake = walberg()
+    lake.start()
+    lake.wait_live()
+    lake.stop()
+    with contextlib.closing(sqlite3.connect(lake.directory / "catalog.db")) as catalog, catalog:
+        catalog.execute(f"UPDATE walberg_lake SET commit_number = {2 ** 63 - 2}")
+    code, found = examine(lake)
+    assert code == 1
+    assert found["catalog", "writing"][:2] == (
+        "wrong", "the catalog takes a commit on one that was never made")
 
 
 def test_a_port_that_is_taken_is_wrong(walberg):
