@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from support.minio import Minio
 from support.postgres import BIN, Postgres
-from support.stack import Stack
+from support.remote import RemoteServers
 from support.walberg import PROGRAM, Lake
 
 RUNS = int(os.environ.get("RUNS", "3"))
@@ -225,9 +225,9 @@ def beside_a_stream(server, folder):
             for number in range(RUNS)]
 
 
-def beside_a_local_lake(server, folder, stack):
+def beside_a_local_lake(server, folder, remote):
     return [(Drained(server, folder / f"local{number}"),
-             Drained(server, folder / f"lake{number}", stack.place())) for number in range(RUNS)]
+             Drained(server, folder / f"lake{number}", remote.place())) for number in range(RUNS)]
 
 
 def insert_work(server):
@@ -263,14 +263,14 @@ def drain_mixed(server, folder):
 
 
 def drain_insert_s3(server, folder):
-    with Stack() as stack:
-        return drain(server, beside_a_local_lake(server, folder, stack), insert_work)
+    with RemoteServers() as remote:
+        return drain(server, beside_a_local_lake(server, folder, remote), insert_work)
 
 
 def drain_mixed_s3(server, folder):
     numbers = mixed_rows(server)
-    with Stack() as stack:
-        return drain(server, beside_a_local_lake(server, folder, stack),
+    with RemoteServers() as remote:
+        return drain(server, beside_a_local_lake(server, folder, remote),
                      lambda server: mixed_work(server, *numbers))
 
 
@@ -473,7 +473,7 @@ def measure_fresh(name):
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="walberg-bench-"))
         server = stack.enter_context(Postgres(SETTINGS))
-        place = stack.enter_context(Stack()).place() if name == "fresh-s3" else None
+        place = stack.enter_context(RemoteServers()).place() if name == "fresh-s3" else None
         server.psql(file=HERE / "schema.sql")
         delays, run, rate = fresh(server, pathlib.Path(folder), place)
     p50, p99 = (delays[int(len(delays) * part)] for part in (0.5, 0.99))

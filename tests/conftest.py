@@ -37,7 +37,7 @@ from support.walberg import Lake, lsn_number  # noqa: E402
 
 COUNTER = itertools.count(1)
 IS_LONG = "WALBERG_TEST_LONG" in os.environ
-BOTH = ["local", "stack"]
+BOTH = ["local", "remote"]
 ROWS = "INSERT INTO t SELECT i, 'row ' || i FROM generate_series({0}, {1}) i"
 
 
@@ -133,9 +133,9 @@ def table(database):
 
 
 @pytest.fixture(scope="session")
-def stack():
-    from support.stack import Stack
-    with Stack() as running:
+def remote():
+    from support.remote import RemoteServers
+    with RemoteServers() as running:
         yield running
 
 
@@ -178,7 +178,7 @@ def walberg(request, database, kind):
     made = []
 
     def make(settings=None, url=None, directory=None):
-        place = request.getfixturevalue("stack").place() if kind == "stack" else None
+        place = request.getfixturevalue("remote").place() if kind == "remote" else None
         made.append(make_lake(url or database.url, settings, directory, place))
         return made[-1]
 

@@ -24,7 +24,7 @@ import ledger
 from conftest import BOTH, IS_LONG
 from support import compare
 from support.postgres import Postgres
-from support.stack import Stack
+from support.remote import RemoteServers
 from support.walberg import Activity, Lake
 
 SENDER_TIMEOUT_SECONDS = 2
@@ -101,19 +101,19 @@ class Hits(collections.Counter):
 class Scene:
     """A server with the load on it, a lake, and what was done to it."""
 
-    def __init__(self, server, folder, settings, chance, stack=None):
+    def __init__(self, server, folder, settings, chance, remote=None):
         self.server = server
         self.folder = folder
         self.settings = settings
         self.chance = chance
-        self.stack = stack
+        self.remote = remote
         self.hits = Hits()
         self.positions = 0
         self.lake = self.make_lake("lake")
 
     def make_lake(self, name):
         return Lake(self.folder / name, self.server.url, self.settings,
-                    place=self.stack and self.stack.place())
+                    place=self.remote and self.remote.place())
 
     def source_position(self):
         return self.server.value("SELECT pg_current_wal_insert_lsn()")
@@ -187,7 +187,7 @@ class Scene:
 
     def kill_server(self, server):
         """Of the lake; it is away for a while, in which the load goes on."""
-        with self.stack.outage():
+        with self.remote.outage():
             server.kill9()
             time.sleep(self.chance.uniform(0, OUTAGE_SECONDS))
             server.start()
@@ -200,9 +200,9 @@ class Scene:
                  for i in range(0, snapshots, 2)]
         plan += [self.kill_table_snapshot for _ in range(1, snapshots, 2)]
         plan += [self.stall] * stalls
-        if self.stack:
+        if self.remote:
             plan += [lambda server=server: self.kill_server(server)
-                     for server in [self.stack.minio, self.stack.catalogs] * outages]
+                     for server in [self.remote.minio, self.remote.catalogs] * outages]
         self.chance.shuffle(plan)
         return plan
 
@@ -210,9 +210,9 @@ class Scene:
         return [target for target in TARGETS if self.hits[target] == 0]
 
 
-def private_stack(kind):
+def private_servers(kind):
     """Its servers are killed: no other test can have it."""
-    return Stack() if kind == "stack" else contextlib.nullcontext()
+    return RemoteServers() if kind == "remote" else contextlib.nullcontext()
 
 
 def run_rounds(scene, rounds, load, readers):
@@ -234,9 +234,9 @@ def run_rounds(scene, rounds, load, readers):
 def test_no_line_is_lost_or_doubled(kind, variant, tmp_path, chance):
     load_name, rate, of_server, of_walberg = VARIANTS[variant]
     of_server = {"wal_sender_timeout": f"{SENDER_TIMEOUT_SECONDS}s", **of_server}
-    with Postgres(of_server) as server, private_stack(kind) as stack:
+    with Postgres(of_server) as server, private_servers(kind) as remote:
         ledger.make(server, JOURNAL_LINES)
-        scene = Scene(server, tmp_path, {**SETTINGS, **of_walberg}, chance, stack)
+        scene = Scene(server, tmp_path, {**SETTINGS, **of_walberg}, chance, remote)
         with scene.lake as lake:
             lake.start()
             lake.wait_live()

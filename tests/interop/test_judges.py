@@ -34,8 +34,8 @@ INSERT INTO every_type VALUES
 def places(request, tmp_path_factory):
     """A PostgreSQL table, and the same rows in an Iceberg table that PyIceberg wrote."""
     from pyiceberg.catalog.sql import SqlCatalog
-    if request.param == "stack":
-        place = request.getfixturevalue("stack").place()
+    if request.param == "remote":
+        place = request.getfixturevalue("remote").place()
     else:
         place = Local(tmp_path_factory.mktemp("lake"))
     catalog = SqlCatalog("walberg", uri=place.uri, warehouse=place.warehouse, **place.properties)

@@ -9,16 +9,16 @@ import pytest
 from conftest import ROWS
 from support.compare import assert_equal
 from support.refusal import assert_one_error
-from support.stack import BUCKET, Stack
+from support.remote import BUCKET, RemoteServers
 
-pytestmark = pytest.mark.parametrize("kind", ["stack"], indirect=True)
+pytestmark = pytest.mark.parametrize("kind", ["remote"], indirect=True)
 WRITER = {"s3.access_key": "writer", "s3.secret_key": "writer-secret"}
 
 
 @pytest.fixture(scope="module")
-def stack():
+def remote():
     """Its servers are stopped: no other test can have it."""
-    with Stack() as running:
+    with RemoteServers() as running:
         running.minio.add_user("writer", "writer-secret", "readwrite")
         yield running
 
@@ -41,14 +41,14 @@ def assert_ends_with_one_error(lake, since, *parts):
     assert_one_error(1, said, *parts)
 
 
-def set_policy(stack, attached, detached):
+def set_policy(remote, attached, detached):
     for action, policy in [("attach", attached), ("detach", detached)]:
-        stack.minio.mc("admin", "policy", action, "s", policy, "--user", "writer")
+        remote.minio.mc("admin", "policy", action, "s", policy, "--user", "writer")
 
 
-def test_a_bucket_that_becomes_read_only(database, lake, stack):
+def test_a_bucket_that_becomes_read_only(database, lake, remote):
     since = len(lake.log())
-    set_policy(stack, "readonly", "readwrite")
+    set_policy(remote, "readonly", "readwrite")
     try:
         database.sql(ROWS.format(201, 300))
         assert_ends_with_one_error(lake, since, "AccessDenied", "s3:PutObject", '"writer"')
@@ -56,15 +56,15 @@ def test_a_bucket_that_becomes_read_only(database, lake, stack):
         lake.start()
         assert_ends_with_one_error(lake, since, "AccessDenied", "s3:PutObject")
     finally:
-        set_policy(stack, "readwrite", "readonly")
+        set_policy(remote, "readwrite", "readonly")
     lake.start()
     database.catch_up(lake)
     assert_equal(database, lake, "public.t")
     assert lake.stop() == 0
 
 
-def test_servers_that_are_down_are_waited_for_and_status_says_so(database, lake, stack):
-    for server, name in [(stack.minio, "s3.endpoint"), (stack.catalogs, "PostgreSQL")]:
+def test_servers_that_are_down_are_waited_for_and_status_says_so(database, lake, remote):
+    for server, name in [(remote.minio, "s3.endpoint"), (remote.catalogs, "PostgreSQL")]:
         position = lake.position()
         server.kill9()
         since = len(lake.log())

@@ -14,7 +14,7 @@ from conftest import IS_LONG
 from support import objects
 from support.compare import assert_equal
 from support.proxy import Proxy
-from support.stack import BUCKET, Stack
+from support.remote import BUCKET, RemoteServers
 from support.walberg import lsn_number, wait_until
 
 BENCH = pathlib.Path(__file__).resolve().parents[2] / "bench"
@@ -29,16 +29,16 @@ pytestmark = pytest.mark.timeout(3600 if IS_LONG else 600)
 
 
 @pytest.fixture(scope="module")
-def stack():
+def remote():
     """Its servers are stopped: no other test can have it."""
-    with Stack() as running:
+    with RemoteServers() as running:
         yield running
 
 
 @pytest.fixture
-def proxies(stack, chance):
-    with Proxy(stack.minio.port, chance.random()) as store:
-        with Proxy(stack.catalogs.port, chance.random(), CATALOG_CUT_EVERY) as catalog:
+def proxies(remote, chance):
+    with Proxy(remote.minio.port, chance.random()) as store:
+        with Proxy(remote.catalogs.port, chance.random(), CATALOG_CUT_EVERY) as catalog:
             yield store, catalog
 
 
@@ -49,7 +49,7 @@ def lake(database, walberg, proxies):
     database.psql(BENCH / "load.sql", rows=ROWS)
     made = walberg({"lake.memory": MEMORY, "history.age": "2s", "history.versions_min": "3",
                     "history.removal_delay": "1s"})
-    url = made.place.url.replace(f":{made.place.stack.catalogs.port}/", f":{catalog.port}/")
+    url = made.place.url.replace(f":{made.place.servers.catalogs.port}/", f":{catalog.port}/")
     made.settings.update({"s3.endpoint": f"http://127.0.0.1:{store.port}", "lake.catalog": url})
     return made
 
@@ -119,8 +119,8 @@ def leave_files_behind(lake, database):
     lake.start()
     database.catch_up(lake)
     wait_until(lambda: is_killed_before_it_commits(lake, database), "no kill leaves files behind")
-    place.stack.minio.put(BUCKET, f"{place.name}/public/orders/data/another's.parquet", b"PAR1")
-    place.stack.minio.put(BUCKET, f"{place.name}/notes.txt", b"not of a table")
+    place.servers.minio.put(BUCKET, f"{place.name}/public/orders/data/another's.parquet", b"PAR1")
+    place.servers.minio.put(BUCKET, f"{place.name}/notes.txt", b"not of a table")
 
 
 def is_killed_before_it_commits(lake, database):
@@ -147,13 +147,13 @@ def assert_all_orphans_are_found(lake):
     assert set(lake.place.objects()) == here - orphans
 
 
-@pytest.mark.parametrize("kind", ["stack"], indirect=True)
-def test_cut_connections_and_a_long_outage(database, lake, load, proxies, stack):
+@pytest.mark.parametrize("kind", ["remote"], indirect=True)
+def test_cut_connections_and_a_long_outage(database, lake, load, proxies, remote):
     lake.start()
     lake.wait_live(PATIENCE)
     wait_for_cuts(lake, proxies)
     database.catch_up(lake, PATIENCE)
-    live_through_an_outage(lake, database, stack.minio)
+    live_through_an_outage(lake, database, remote.minio)
     wait_for_cuts(lake, proxies)
     assert load.poll() is None
     load.terminate()

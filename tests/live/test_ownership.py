@@ -9,7 +9,7 @@ from conftest import BOTH
 from support.compare import assert_equal
 from support.place import acting_as
 from support.refusal import assert_refused
-from support.stack import BUCKET
+from support.remote import BUCKET
 from test_doctor import examine
 
 both = pytest.mark.parametrize("kind", BOTH, indirect=True)
@@ -40,7 +40,7 @@ def place_of(lake, folder=""):
 
 def put(lake, name):
     if lake.place.warehouse.startswith("s3://"):
-        lake.place.stack.minio.put(BUCKET, f"{lake.place.name}/{name}", b"x")
+        lake.place.servers.minio.put(BUCKET, f"{lake.place.name}/{name}", b"x")
         return
     path = lake.directory / "warehouse" / name
     with acting_as(lake.user):
@@ -50,7 +50,7 @@ def put(lake, name):
 
 def remove(lake, name):
     if lake.place.warehouse.startswith("s3://"):
-        lake.place.stack.minio.delete(BUCKET, f"{lake.place.name}/{name}")
+        lake.place.servers.minio.delete(BUCKET, f"{lake.place.name}/{name}")
     else:
         (lake.directory / "warehouse" / name).unlink()
 
@@ -118,7 +118,7 @@ def test_a_lake_in_a_folder_of_anothers_warehouse_keeps_its_files(database, lake
     assert_whole(lake, database)
 
 
-@pytest.mark.parametrize("kind", ["stack"], indirect=True)
+@pytest.mark.parametrize("kind", ["remote"], indirect=True)
 def test_another_lake_of_the_same_database_has_a_place_of_its_own(database, lake, walberg):
     other = walberg({"lake.catalog": lake.place.url, "lake.catalog_name": "other",
                      "lake.warehouse": place_of(lake)})

@@ -2,7 +2,7 @@
 
     Local(directory)        files and SQLite in the lake's directory
     InPostgres(...)         files there, the catalog in a database
-    stack.Stacked(...)      MinIO, and a PostgreSQL server of its own
+    remote.Remote(...)      MinIO, and a PostgreSQL server of its own
 
     settings        walberg's, for every command
     uri, jdbc_uri   of the catalog, for SQLAlchemy (PyIceberg) and for Java

@@ -6,12 +6,6 @@
 
 It runs as the unprivileged user `postgres` when the tests run as root.  fsync is off unless a
 setting says otherwise.  The programs are Debian's, or those of the folder in PG_BIN.
-
-    python3 tests/support/postgres.py COMMAND...
-
-starts one, runs COMMAND with its address in WALBERG_TEST_POSTGRES, and removes it.  Where MinIO is
-installed, one is beside it: WALBERG_TEST_S3 is its address, WALBERG_TEST_S3_BUCKET, _ACCESS_KEY and
-_SECRET_KEY what else a test needs of it.
 """
 
 import contextlib
@@ -26,9 +20,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))  # when it is the program
-
-from support.project import versions  # noqa: E402
+from support.project import versions
 
 BIN = pathlib.Path(os.environ.get("PG_BIN",
                                   f"/usr/lib/postgresql/{versions()['POSTGRES_VERSION']}/bin"))
@@ -236,27 +228,3 @@ class Postgres:
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", f"{USER}:{USER}", str(target)], check=True)
         target.chmod(0o700)
-
-
-@contextlib.contextmanager
-def s3_environment():
-    """Of a MinIO server while it runs; none where a server is named already or not installed."""
-    from support import minio
-    if "WALBERG_TEST_S3" in os.environ or not minio.is_installed():
-        yield {}
-        return
-    with minio.Minio(buckets=["walberg-tests"]) as server:
-        yield {"WALBERG_TEST_S3": server.url, "WALBERG_TEST_S3_BUCKET": "walberg-tests",
-               "WALBERG_TEST_S3_ACCESS_KEY": server.access_key,
-               "WALBERG_TEST_S3_SECRET_KEY": server.secret_key}
-
-
-def main(command):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Postgres() as server, s3_environment() as s3:
-        environment = dict(os.environ, WALBERG_TEST_POSTGRES=server.url, **s3)
-        return subprocess.run(command, env=environment, check=False).returncode
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,7 +1,6 @@
 /*
- * s3_fixture.h: a real S3 server for tests, as the environment names it
- * (tests/support/postgres.py), and
- * objects to put there.
+ * s3_fixture.h: a real S3 server for tests, as the environment names it (tests/support/servers.py),
+ * and objects to put into any.
  */
 #ifndef STORE_S3_S3_FIXTURE_H
 #define STORE_S3_S3_FIXTURE_H

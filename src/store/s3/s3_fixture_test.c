@@ -13,7 +13,7 @@ struct s3_options s3_fixture_options(struct arena *arena)
 	char uuid[UUID_TEXT_SIZE];
 	const char *endpoint = variable("WALBERG_TEST_S3");
 	if (endpoint == NULL)
-		test_skip("WALBERG_TEST_S3 names no server; tests/support/postgres.py starts one");
+		test_skip("WALBERG_TEST_S3 names no server; tests/support/servers.py starts one");
 	return (struct s3_options){
 		.location = arena_format(arena, "s3://%s/unit/%s",
 			variable("WALBERG_TEST_S3_BUCKET"), world_uuid(world_posix(), uuid)),

@@ -1,7 +1,7 @@
 """What a lake outgrows its directory into: MinIO, and a PostgreSQL server of the catalog's own.
 
-    with Stack() as stack:
-        lake = Lake(directory, source.url, place=stack.place())
+    with RemoteServers() as remote:
+        lake = Lake(directory, source.url, place=remote.place())
 
 Both are private to the tests, as the source is.  While one of them is down on purpose, that is an
 outage: what others could not read then proves nothing.
@@ -19,7 +19,7 @@ BUCKET = "warehouse"
 COUNTER = itertools.count(1)
 
 
-class Stack:
+class RemoteServers:
     def __init__(self):
         self.count = multiprocessing.Value("l", 0)  # odd within an outage
 
@@ -27,15 +27,15 @@ class Stack:
         with contextlib.ExitStack() as servers:
             self.minio = servers.enter_context(Minio([BUCKET]))
             self.catalogs = servers.enter_context(Postgres())
-            self.servers = servers.pop_all()
+            self.running = servers.pop_all()
         return self
 
     def __exit__(self, *why):
-        return self.servers.__exit__(*why)
+        return self.running.__exit__(*why)
 
     def place(self):
         """A new one."""
-        return Stacked(self, f"lake{next(COUNTER)}")
+        return Remote(self, f"lake{next(COUNTER)}")
 
     @contextlib.contextmanager
     def outage(self):
@@ -46,31 +46,31 @@ class Stack:
             self.count.value += 1
 
 
-class Stacked(PostgresCatalog):
+class Remote(PostgresCatalog):
     """A prefix of the bucket, and a database."""
 
-    def __init__(self, stack, name):
-        super().__init__(stack.catalogs.url_of(name))
-        self.stack = stack
+    def __init__(self, servers, name):
+        super().__init__(servers.catalogs.url_of(name))
+        self.servers = servers
         self.name = name
         self.warehouse = f"s3://{BUCKET}/{name}"
-        self.settings = {**stack.minio.settings(self.warehouse), "lake.catalog": self.url}
+        self.settings = {**servers.minio.settings(self.warehouse), "lake.catalog": self.url}
         self.properties = {
-            "s3.endpoint": stack.minio.url, "s3.access-key-id": stack.minio.access_key,
-            "s3.secret-access-key": stack.minio.secret_key, "s3.region": stack.minio.region,
+            "s3.endpoint": servers.minio.url, "s3.access-key-id": servers.minio.access_key,
+            "s3.secret-access-key": servers.minio.secret_key, "s3.region": servers.minio.region,
             # Java's
-            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO", "client.region": stack.minio.region,
+            "io-impl": "org.apache.iceberg.aws.s3.S3FileIO", "client.region": servers.minio.region,
             "s3.path-style-access": "true"}
-        stack.catalogs.sql(f"CREATE DATABASE {name}")
+        servers.catalogs.sql(f"CREATE DATABASE {name}")
 
     def outages(self):
-        return self.stack.count.value
+        return self.servers.count.value
 
     def objects(self):
         prefix = f"{self.name}/"
-        found = self.stack.minio.objects(BUCKET, prefix)
+        found = self.servers.minio.objects(BUCKET, prefix)
         return {key.removeprefix(prefix): size for key, size in found.items()}
 
     def remove(self):
-        if self.stack.catalogs.is_running:
-            self.stack.catalogs.sql(f"DROP DATABASE {self.name} WITH (FORCE)")
+        if self.servers.catalogs.is_running:
+            self.servers.catalogs.sql(f"DROP DATABASE {self.name} WITH (FORCE)")
