@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -415,12 +414,6 @@ static void segment_close(struct log *base)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-static void set_text(char *out, size_t size, const char *text)
-{
-	assert(strlen(text) < size);
-	memcpy(out, text, strlen(text));
-}
-
 static struct segment_log *segment_log_new(
 	struct world *world, const char *directory, const struct segment_options *options)
 {
@@ -440,8 +433,7 @@ static struct segment_log *segment_log_new(
 	struct segment_log *log = memory_allocate(1, sizeof *log);
 	log->base.ops = &OPS;
 	log->world = world;
-	log->directory = memory_allocate(strlen(directory) + 1, 1);
-	memcpy(log->directory, directory, strlen(directory));
+	log->directory = strcpy(memory_allocate(strlen(directory) + 1, 1), directory);
 	log->segment_size_bytes = options->segment_size_bytes;
 	log->flush_size_bytes = options->segment_size_bytes < FLUSH_SIZE_MAX
 					? (size_t)options->segment_size_bytes
@@ -450,9 +442,8 @@ static struct segment_log *segment_log_new(
 	log->codec = options->codec;
 	log->codec_state = log->codec != NULL ? log->codec->open() : NULL;
 	log->group_offset = NO_GROUP;
-	set_text(log->head.lake_id, sizeof log->head.lake_id, options->lake_id);
-	set_text(log->head.codec, sizeof log->head.codec,
-		log->codec != NULL ? log->codec->name : "opaque");
+	assert(strlen(options->lake_id) < SEGMENT_TEXT_SIZE);
+	log->head = segment_head_for(options->lake_id, options->codec);
 	pthread_condattr_t clock;
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -469,8 +460,7 @@ static bool begin_log(
 	if (options->confirmed_lsn != 0 || options->needed != 0)
 		return error_set(err, ERROR_MISSING, "there is no log in \"%s\"", log->directory) ||
 		       segment_hint_snapshot(err);
-	char id[UUID_TEXT_SIZE];
-	set_text(log->head.log_id, sizeof log->head.log_id, world_uuid(log->world, id));
+	world_uuid(log->world, log->head.log_id);
 	log->head.end_lsn = options->begin_lsn;
 	log->end_lsn_appended = options->begin_lsn;
 	log->end_lsn = options->begin_lsn;

@@ -9,7 +9,6 @@
 #include "log/segment/segment_internal.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -26,10 +25,8 @@ struct follow_log {
 	struct log base;
 	struct world *world;
 	char *directory;
-	char lake_id[SEGMENT_TEXT_SIZE];
-	char codec[SEGMENT_CODEC_SIZE];
-	char log_id[SEGMENT_TEXT_SIZE]; /* "" before the first head */
-	struct held *held;              /* oldest first */
+	struct segment_head head; /* what every segment's says; no log's id before the first */
+	struct held *held;        /* oldest first */
 	size_t held_count;
 	log_position_t end; /* of the last whole group, or of a segment's head */
 	lsn_t end_lsn;
@@ -114,7 +111,7 @@ static bool check_same_log(struct follow_log *log, log_position_t first, struct 
 	if (!done && err->kind == ERROR_MISSING)
 		done = true; /* released this moment */
 	else if (done && segment_head_decode(cursor_view(&cursor, first), first, &head, &why) &&
-		 strcmp(head.log_id, log->log_id) != 0 && log->log_id[0] != '\0')
+		 strcmp(head.log_id, log->head.log_id) != 0 && log->head.log_id[0] != '\0')
 		done = error_set(
 			err, ERROR_CONFLICT, "the log in \"%s\" was begun anew", log->directory);
 	cursor_close(&cursor);
@@ -148,13 +145,13 @@ static bool list(struct follow_log *log, bool *later, struct error *err)
 
 static bool check_head(struct follow_log *log, const struct segment_head *head, struct error *err)
 {
-	if (!segment_check_text(log->directory, "lake", head->lake_id, log->lake_id, err) ||
-		!segment_check_text(log->directory, "codec", head->codec, log->codec, err))
+	if (!segment_check_text(log->directory, "lake", head->lake_id, log->head.lake_id, err) ||
+		!segment_check_text(log->directory, "codec", head->codec, log->head.codec, err))
 		return false;
-	if (log->log_id[0] != '\0' && strcmp(head->log_id, log->log_id) != 0)
+	if (log->head.log_id[0] != '\0' && strcmp(head->log_id, log->head.log_id) != 0)
 		return error_set(
 			err, ERROR_CONFLICT, "the log in \"%s\" was begun anew", log->directory);
-	memcpy(log->log_id, head->log_id, sizeof log->log_id);
+	memcpy(log->head.log_id, head->log_id, sizeof log->head.log_id);
 	if (head->end_lsn > log->end_lsn)
 		log->end_lsn = head->end_lsn;
 	return true;
@@ -351,7 +348,7 @@ static bool follow_wait(struct log *base, log_position_t position, micros_t time
 
 static const char *follow_id(const struct log *log)
 {
-	return ((const struct follow_log *)log)->log_id;
+	return ((const struct follow_log *)log)->head.log_id;
 }
 
 static log_position_t follow_first(const struct log *log)
@@ -406,10 +403,8 @@ static struct follow_log *follow_new(struct world *world, const char *directory,
 	struct follow_log *log = memory_allocate(1, sizeof *log);
 	log->base.ops = &OPS;
 	log->world = world;
-	log->directory = memory_allocate(strlen(directory) + 1, 1);
-	memcpy(log->directory, directory, strlen(directory));
-	snprintf(log->lake_id, sizeof log->lake_id, "%s", lake_id);
-	snprintf(log->codec, sizeof log->codec, "%s", codec != NULL ? codec->name : "opaque");
+	log->directory = strcpy(memory_allocate(strlen(directory) + 1, 1), directory);
+	log->head = segment_head_for(lake_id, codec);
 	return log;
 }
 

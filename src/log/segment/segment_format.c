@@ -59,6 +59,14 @@ static void append_text(struct buffer *out, const char *text, size_t size)
 	buffer_append(out, padded, size);
 }
 
+struct segment_head segment_head_for(const char *lake_id, const struct log_codec *codec)
+{
+	struct segment_head head = { 0 };
+	snprintf(head.lake_id, sizeof head.lake_id, "%s", lake_id);
+	snprintf(head.codec, sizeof head.codec, "%s", codec != NULL ? codec->name : "opaque");
+	return head;
+}
+
 /*
  * magic 8 | u32 version | u32 zero | u64 first position | u64 end LSN before | log id 40 |
  * lake id 40 | codec 16 | zero 28 | u32 check

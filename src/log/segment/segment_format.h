@@ -52,6 +52,9 @@ enum segment_item { /* what stands at a position */
 const char *segment_name(log_position_t first, char name[SEGMENT_NAME_SIZE]);
 bool segment_name_parse(const char *name, log_position_t *first);
 
+/* Of the lake and the codec, which may be NULL; the rest of it is zero. */
+struct segment_head segment_head_for(const char *lake_id, const struct log_codec *codec);
+
 void segment_head_encode(const struct segment_head *head, struct buffer *out);
 
 /* CORRUPT; UNSUPPORTED when a later version of walberg wrote it. */
