@@ -10,7 +10,7 @@ from support.project import CACHE
 
 HERE = pathlib.Path(__file__).resolve().parent
 JAVA = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp",
-        f"{CACHE}/java/lib/*:{HERE.parents[1]}/build/judge", "Judge"]
+        f"{CACHE}/judge/*:{HERE.parents[1]}/build/judge", "Judge"]
 PYICEBERG = [sys.executable, str(HERE / "canon.py")]
 
 
