@@ -1,5 +1,6 @@
 #include "engine/ownership.h"
 
+#include "apply/apply.h"
 #include "engine/path_set.h"
 
 #include <stdlib.h>
@@ -165,17 +166,47 @@ static bool known_folders(struct store *store, struct catalog *catalog, struct a
 	return true;
 }
 
-/* Its files would be taken for those of nobody. */
-static bool check_no_unknown_table(
-	struct store *store, struct catalog *catalog, struct arena *arena, struct error *err)
+static bool check_not_of_lake(struct store *store, const struct catalog_pointer *pointer,
+	const char *lake_id, struct arena *arena, struct error *err)
 {
-	struct path_set known = { 0 };
+	const char *owner;
+	if (!table_find_lake(store, pointer->metadata_location, arena, &owner, err))
+		return apply_concerns_table(err->kind);
+	if (owner == NULL || strcmp(owner, lake_id) == 0)
+		return true;
+	error_set(err, ERROR_SETUP, "the warehouse \"%s\" has the table \"%s.%s\" of the lake %s",
+		store->location, pointer->namespace_name, pointer->name, owner);
+	return error_hint(err, "Choose another place in lake.warehouse: two lakes in one place "
+			       "would remove each other's files.");
+}
+
+/* Another lake of this database writes, and waits to remove, what no table of it names. */
+static bool check_no_other_lake(struct store *store, struct catalog *catalog, const char *lake_id,
+	struct path_set *here, struct arena *arena, struct error *err)
+{
+	struct catalog_pointer *pointers;
+	size_t count;
+	bool done = catalog_pointers(catalog, arena, &pointers, &count, err);
+	for (size_t i = 0; done && i < count; i++) {
+		const char *path = store_path(store, pointers[i].metadata_location);
+		if (path != NULL && !pointers[i].is_view && path_set_has(here, path))
+			done = check_not_of_lake(store, &pointers[i], lake_id, arena, err);
+	}
+	return done;
+}
+
+/* Its files would be taken for those of nobody. */
+static bool check_no_unknown_table(struct store *store, struct catalog *catalog,
+	const char *lake_id, struct arena *arena, struct error *err)
+{
+	struct path_set known = { 0 }, here = { 0 };
 	struct object_info *objects;
 	size_t count;
 	bool done = store_list(store, "", arena, &objects, &count, err) &&
 		    known_folders(store, catalog, arena, &known, err);
 	count = done ? ownership_leave_out(objects, count, arena) : 0;
 	for (size_t i = 0; done && i < count; i++) {
+		path_set_add(&here, &objects[i].path, 1);
 		const char *folder = directory_of(objects[i].path, arena);
 		if (!is_metadata(objects[i].path) || path_set_has(&known, folder))
 			continue;
@@ -186,6 +217,8 @@ static bool check_no_unknown_table(
 				       "table's files: what no table of the catalog names is "
 				       "removed there.");
 	}
+	done = done && check_no_other_lake(store, catalog, lake_id, &here, arena, err);
+	path_set_deinit(&here);
 	path_set_deinit(&known);
 	return done;
 }
@@ -226,7 +259,7 @@ bool ownership_take(struct store *store, struct catalog *catalog, struct error *
 		    check(store, view.lake.id, &is_taken, err);
 	if (done && !is_taken)
 		done = (has_tables(&view, store) ||
-			       check_no_unknown_table(store, catalog, &arena, err)) &&
+			       check_no_unknown_table(store, catalog, view.lake.id, &arena, err)) &&
 		       put(store, view.lake.id, &arena, err);
 	arena_deinit(&arena);
 	return done;

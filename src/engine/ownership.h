@@ -27,7 +27,7 @@ bool ownership_find(struct store *store, const char *folder, const char *lake_id
 
 /*
  * The lake's from now on, if it is nobody's: SETUP when it is another's, and when a new lake finds
- * tables there that no catalog of its database knows.
+ * tables there that no catalog of its database knows, or that are another lake's.
  */
 bool ownership_take(struct store *store, struct catalog *catalog, struct error *err) MUST_CHECK;
 

@@ -132,6 +132,23 @@ TEST(a_lake_takes_the_warehouse_that_its_tables_are_in)
 	published_close(&lake);
 }
 
+/* As another program would have written it. */
+static void not_of_a_lake(struct published *lake, const char *name)
+{
+	static const char KEY[] = "walberg.lake";
+	struct buffer body = { 0 };
+	const char *location = published_row(lake, name)->metadata_location;
+	const char *path = arena_format(&lake->arena, "public/%s/metadata/2.metadata.json", name);
+	CHECK_OK(store_get(lake->store, store_path(lake->store, location), 1 << 20, &body,
+			 &lake->err),
+		&lake->err);
+	for (char *key; (key = memmem(body.data, body.size, KEY, sizeof KEY - 1)) != NULL;)
+		key[0] = 'W';
+	CHECK_OK(store_put(lake->store, path, buffer_bytes(&body), &lake->err), &lake->err);
+	published_foreign(lake, name, store_uri(lake->store, path, &lake->arena));
+	buffer_deinit(&body);
+}
+
 /* Another lake of the same database, which is new. */
 TEST(tables_that_another_catalog_of_the_database_knows_are_in_nobodys_way)
 {
@@ -139,11 +156,25 @@ TEST(tables_that_another_catalog_of_the_database_knows_are_in_nobodys_way)
 	struct catalog *catalog;
 	published_open(&lake);
 	const struct sqlite_options options = { .path = lake.database, .catalog_name = "other" };
-	const struct lake another = published_view(&lake).lake;
+	struct lake another = published_view(&lake).lake;
+	another.id = "another";
 	CHECK_OK(catalog_sqlite_open(&options, &catalog, &lake.err), &lake.err);
 	CHECK_OK(catalog_create(catalog, &another, &lake.err), &lake.err);
+	/* But another lake's are. */
+	CHECK(!ownership_take(lake.store, catalog, &lake.err));
+	CHECK_EQUAL(lake.err.kind, ERROR_SETUP);
+	CHECK(strstr(lake.err.text, "of the lake test") != NULL);
+	CHECK_TEXT(owner_of(lake.store, "", &lake.arena), "");
+	/* Unless they lie in a place that the other has. */
+	put(lake.store, "public/.walberg/test");
 	CHECK_OK(ownership_take(lake.store, catalog, &lake.err), &lake.err);
-	CHECK_OK(store_remove(lake.store, ".walberg/test", &lake.err), &lake.err);
+	CHECK_OK(store_remove(lake.store, ".walberg/another", &lake.err), &lake.err);
+	CHECK_OK(store_remove(lake.store, "public/.walberg/test", &lake.err), &lake.err);
+	not_of_a_lake(&lake, "items");
+	not_of_a_lake(&lake, "lines");
+	not_of_a_lake(&lake, "whole");
+	CHECK_OK(ownership_take(lake.store, catalog, &lake.err), &lake.err);
+	CHECK_OK(store_remove(lake.store, ".walberg/another", &lake.err), &lake.err);
 	put(lake.store, "public/gone/metadata/00000-b.metadata.json");
 	CHECK(!ownership_take(lake.store, catalog, &lake.err));
 	CHECK(strstr(lake.err.text, "\"public/gone/metadata/\"") != NULL);

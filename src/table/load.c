@@ -384,26 +384,34 @@ void table_current_names(const struct table *table, struct history *out)
 
 /* --- whose it is --- */
 
-static bool has_version_of(const struct metadata *metadata, const char *lake_id)
+static const char *newest_lake(const struct metadata *metadata)
 {
-	for (size_t i = 0; i < metadata->snapshot_count; i++) {
-		const char *lake = snapshot_summary(&metadata->snapshots[i], SUMMARY_LAKE);
-		if (lake != NULL && strcmp(lake, lake_id) == 0)
-			return true;
-	}
-	return false;
+	const char *lake = NULL;
+	for (size_t i = metadata->snapshot_count; i > 0 && lake == NULL; i--)
+		lake = snapshot_summary(&metadata->snapshots[i - 1], SUMMARY_LAKE);
+	return lake;
+}
+
+bool table_find_lake(struct store *store, const char *metadata_location, struct arena *arena,
+	const char **lake_id, struct error *err)
+{
+	struct metadata *metadata;
+	*lake_id = NULL;
+	if (store_path(store, metadata_location) == NULL)
+		return true;
+	if (!metadata_read(store, metadata_location, arena, &metadata, err))
+		return false;
+	*lake_id = newest_lake(metadata);
+	return true;
 }
 
 bool table_is_of_lake(struct store *store, const char *metadata_location, const char *lake_id,
 	bool *out, struct error *err)
 {
 	struct arena arena = { 0 };
-	struct metadata *metadata;
-	*out = false;
-	if (store_path(store, metadata_location) == NULL)
-		return true;
-	const bool ok = metadata_read(store, metadata_location, &arena, &metadata, err);
-	*out = ok && has_version_of(metadata, lake_id);
+	const char *found;
+	const bool ok = table_find_lake(store, metadata_location, &arena, &found, err);
+	*out = found != NULL && strcmp(found, lake_id) == 0;
 	arena_deinit(&arena);
 	return ok;
 }

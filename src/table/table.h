@@ -48,9 +48,12 @@ bool table_replace(struct world *world, struct store *store, const struct table_
 	struct error *err) MUST_CHECK;
 
 /*
- * Whether a lake has made the table at a location: one of its versions says so.  What is outside of
- * the store is nobody's here.  MISSING, CORRUPT, UNSUPPORTED: it cannot be read, nor told.
+ * Which lake has made the table at a location, as the newest version that names one says; in the
+ * arena, NULL when there is none, and of what is outside of the store.  MISSING, CORRUPT,
+ * UNSUPPORTED: it cannot be read, nor told.
  */
+bool table_find_lake(struct store *store, const char *metadata_location, struct arena *arena,
+	const char **lake_id, struct error *err) MUST_CHECK;
 bool table_is_of_lake(struct store *store, const char *metadata_location, const char *lake_id,
 	bool *out, struct error *err) MUST_CHECK;
 
