@@ -72,13 +72,17 @@ static bool ask_clock(struct world *world, struct store *store, micros_t *out, s
 static bool find_moment(struct maintenance *maintenance, struct error *err)
 {
 	struct world *world = maintenance->options.world;
+	const micros_t now = world_now(world);
 	struct maintenance_times times = {
-		.now = world_now(world),
+		.now = now,
+		.store_now = now,
 		.older_than = maintenance->options.older_than,
 		.is_running = maintenance->is_running,
 		.started_at = maintenance->activity.started_at,
 	};
-	return ask_clock(world, maintenance->parts.store, &times.store_now, err) &&
+	/* To ask it is to write there, which who only looks need not be able to. */
+	return (maintenance->options.only_looks ||
+		       ask_clock(world, maintenance->parts.store, &times.store_now, err)) &&
 	       maintenance_moment(&times, &maintenance->written_until, err);
 }
 

@@ -16,7 +16,7 @@ struct maintenance_options { /* borrowed */
 	struct world *world;
 	const struct configuration *configuration;
 	micros_t older_than;
-	bool only_looks;
+	bool only_looks; /* nothing is written; ages are by this machine's clock */
 };
 
 struct maintenance;

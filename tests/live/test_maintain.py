@@ -219,6 +219,22 @@ def test_a_wrong_age_or_place_is_told(lake):
     assert "hint:" in result.stderr
 
 
+def test_a_dry_run_needs_no_right_to_write(lake):
+    lake.stop()
+    left = put(lake, "public/t/data/left.parquet")
+    folders = [warehouse(lake), *(path for path in warehouse(lake).rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert paths(maintain(lake, "--dry-run")) == {left}
+        result = lake.call("maintain", "--orphans")
+        assert result.returncode == 1 and "Permission denied" in result.stderr
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert paths(maintain(lake)) == {left}
+
+
 def test_what_is_found_is_shown_to_people(lake):
     lake.stop()
     put(lake, "public/t/data/left.parquet")
