@@ -172,15 +172,6 @@ void doctor_look_at_catalog(struct doctor *doctor)
 
 /* --- the store --- */
 
-static const struct object_info *find(
-	const struct object_info *objects, size_t count, const char *path)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(objects[i].path, path) == 0)
-			return &objects[i];
-	return NULL;
-}
-
 static void look_at_skew(struct doctor *doctor, micros_t written_at, micros_t now)
 {
 	char span[SHOW_SIZE];
@@ -193,49 +184,31 @@ static void look_at_skew(struct doctor *doctor, micros_t written_at, micros_t no
 		"the store's clock and this machine's differ by %s", show_span(skew, span));
 }
 
-/* One of two writers of a name must lose: nothing else keeps two processes apart in a bucket. */
-static void look_at_condition(struct doctor *doctor, struct store *store, const char *path)
+/* Nothing else keeps two processes apart in a bucket. */
+static void look_at_condition(struct doctor *doctor, struct store *store)
 {
 	struct error err;
-	if (strcmp(store->ops->scheme, "s3") != 0)
-		return;
-	if (store_put(store, path, BYTES_LITERAL("another"), &err))
-		doctor_say(doctor, VERDICT_WRONG, "conditional writes",
-			"Use a server that has S3's conditional writes (If-None-Match: *).",
-			"an object was overwritten that must not be");
-	else if (err.kind != ERROR_CONFLICT)
-		doctor_say_error(doctor, VERDICT_WRONG, "conditional writes", &err);
-	else
+	if (store_probe_condition(world_posix(), store, &err))
 		doctor_say(doctor, VERDICT_OK, "conditional writes", NULL,
 			"of two writers of one object the second is refused");
+	else
+		doctor_say_error(doctor, VERDICT_WRONG, "conditional writes", &err);
 }
 
-/* In a folder of its own, which is listed. */
-static bool look_at_probe(
-	struct doctor *doctor, struct store *store, const char *folder, struct error *err)
+static bool look_at_probe(struct doctor *doctor, struct store *store)
 {
-	const char *path = arena_format(&doctor->arena, "%sprobe", folder);
-	struct object_info *objects;
-	size_t count;
-	struct buffer body = { 0 };
+	struct error err;
+	micros_t written_at;
 	const micros_t now = world_now(world_posix());
-	if (!store_put(store, path, bytes_of_cstring(path), err))
+	if (!store_probe(world_posix(), store, &written_at, &err)) {
+		doctor_say_error(doctor, VERDICT_WRONG, "probe", &err);
 		return false;
-	bool done = store_get(store, path, strlen(path), &body, err) &&
-		    store_list(store, folder, &doctor->arena, &objects, &count, err);
-	const bool is_same = done && bytes_equal(buffer_bytes(&body), bytes_of_cstring(path));
-	const struct object_info *listed = done ? find(objects, count, path) : NULL;
-	buffer_deinit(&body);
-	if (done && (!is_same || listed == NULL))
-		done = error_set(err, ERROR_CORRUPT,
-			"what is written is not what is read or "
-			"listed");
-	if (done) {
-		look_at_skew(doctor, listed->modified_at, now);
-		look_at_condition(doctor, store, path);
 	}
-	struct error ignored;
-	return store_remove(store, path, done ? err : &ignored) && done;
+	doctor_say(doctor, VERDICT_OK, "probe", NULL,
+		"an object was written, read, listed and removed in \"%s\"",
+		doctor->configuration->lake_warehouse);
+	look_at_skew(doctor, written_at, now);
+	return true;
 }
 
 static void look_at_owner(struct doctor *doctor, struct store *store)
@@ -274,7 +247,6 @@ void doctor_look_at_store(struct doctor *doctor)
 	const struct configuration *configuration = doctor->configuration;
 	const char *warehouse = configuration->lake_warehouse;
 	const bool is_local = !s3_is_location(warehouse);
-	char uuid[UUID_TEXT_SIZE];
 	struct store *store;
 	struct error err;
 	if (is_local && (!look_at_directory(doctor, "warehouse", warehouse) ||
@@ -284,17 +256,10 @@ void doctor_look_at_store(struct doctor *doctor)
 		doctor_say_error(doctor, VERDICT_WRONG, "warehouse", &err);
 		return;
 	}
-	const char *folder =
-		arena_format(&doctor->arena, "probe-%s/", world_uuid(world_posix(), uuid));
-	if (look_at_probe(doctor, store, folder, &err))
-		doctor_say(doctor, VERDICT_OK, "probe", NULL,
-			"an object was written, read, listed and removed in \"%s\"", warehouse);
-	else
-		doctor_say_error(doctor, VERDICT_WRONG, "probe", &err);
+	if (look_at_probe(doctor, store) && !is_local)
+		look_at_condition(doctor, store);
 	look_at_owner(doctor, store);
 	store_close(store);
-	if (is_local)
-		(void)rmdir(arena_format(&doctor->arena, "%s/%s", warehouse, folder));
 	if (is_local)
 		look_at_free(doctor, warehouse, FREE_BYTES_WARNING, "the warehouse wants");
 	else

@@ -8,7 +8,6 @@
 
 #define RUNNING_MARGIN MICROS_PER_HOUR
 #define SKEW_MAX (60 * MICROS_PER_SECOND)
-#define CLOCK_FOLDER OWNERSHIP_FOLDER "clock/"
 
 struct maintenance {
 	struct maintenance_options options;
@@ -41,34 +40,6 @@ bool maintenance_moment(const struct maintenance_times *times, micros_t *out, st
 	return true;
 }
 
-/* The time that an object gets which is written now. */
-static bool ask_clock(struct world *world, struct store *store, micros_t *out, struct error *err)
-{
-	char uuid[UUID_TEXT_SIZE];
-	struct arena arena = { 0 };
-	struct object_info *objects;
-	size_t count;
-	struct error ignored;
-	bool is_listed = false;
-	const char *path = arena_format(&arena, CLOCK_FOLDER "%s", world_uuid(world, uuid));
-	bool done = store_put(store, path, bytes_of_cstring(path), err);
-	if (done) {
-		done = store_list(store, CLOCK_FOLDER, &arena, &objects, &count, err);
-		for (size_t i = 0; done && i < count; i++) {
-			if (strcmp(objects[i].path, path) != 0)
-				continue;
-			is_listed = true;
-			*out = objects[i].modified_at;
-		}
-		if (done && !is_listed)
-			done = error_set(err, ERROR_CORRUPT, "\"%s\" lists no \"%s\"",
-				store->location, path);
-		done = store_remove(store, path, done ? err : &ignored) && done;
-	}
-	arena_deinit(&arena);
-	return done;
-}
-
 static bool find_moment(struct maintenance *maintenance, struct error *err)
 {
 	struct world *world = maintenance->options.world;
@@ -82,7 +53,7 @@ static bool find_moment(struct maintenance *maintenance, struct error *err)
 	};
 	/* To ask it is to write there, which who only looks need not be able to. */
 	return (maintenance->options.only_looks ||
-		       ask_clock(world, maintenance->parts.store, &times.store_now, err)) &&
+		       store_probe(world, maintenance->parts.store, &times.store_now, err)) &&
 	       maintenance_moment(&times, &maintenance->written_until, err);
 }
 

@@ -61,18 +61,20 @@ TEST(every_file_of_a_table_that_nothing_names_is_an_orphan_wherever_it_lies)
 	put(&lake, "public/items/metadata/snap-1.avro");
 	put(&lake, "theirs/deep/er/dv.puffin");
 	put(&lake, "probe-00000000-0000-4000-8000-000000000000");
+	put(&lake, "probe-10000000-0000-4000-8000-000000000000/probe");
 	put(&lake, "README.txt");
 	put(&lake, "public/dropped/data/a.parquet.crc");
 	const struct orphans orphans = find(&lake, INT64_MAX);
-	CHECK_EQUAL(orphans.count, 5);
-	CHECK_EQUAL(orphans.bytes, 20);
+	CHECK_EQUAL(orphans.count, 6);
+	CHECK_EQUAL(orphans.bytes, 24);
 	CHECK_EQUAL(orphans.other_count, 2);
 	CHECK_TEXT(found(&lake),
-		"probe-00000000-0000-4000-8000-000000000000 public/dropped/data/a.parquet "
+		"probe-00000000-0000-4000-8000-000000000000 "
+		"probe-10000000-0000-4000-8000-000000000000/probe public/dropped/data/a.parquet "
 		"public/dropped/metadata/00001-b.metadata.json public/items/metadata/snap-1.avro "
 		"theirs/deep/er/dv.puffin");
 	CHECK_OK(orphans_remove(lake.store, &orphans, &removed, &lake.err), &lake.err);
-	CHECK_EQUAL(removed, 5);
+	CHECK_EQUAL(removed, 6);
 	CHECK_TEXT(found(&lake), "");
 	CHECK_EQUAL(find(&lake, INT64_MAX).other_count, 2);
 	published_check_named(&lake);

@@ -618,6 +618,7 @@ bool engine_open_process(
 static bool open_parts_once(struct run *run, struct error *err)
 {
 	enum catalog_server server;
+	micros_t written_at;
 	if (!lake_compare_servers(run->configuration, &server, err) ||
 		!lake_open(run->world, run->configuration, &run->parts, err) ||
 		!catalog_lock(run->parts.catalog, err))
@@ -625,7 +626,7 @@ static bool open_parts_once(struct run *run, struct error *err)
 	if (server == CATALOG_NOWHERE && !lake_compare_servers(run->configuration, &server, err))
 		return false;
 	run->parts.catalog_is_on_source = server == CATALOG_ON_SOURCE;
-	return store_probe(run->world, run->parts.store, err);
+	return store_probe(run->world, run->parts.store, &written_at, err);
 }
 
 /* A connection may break while it is made; that a server is not there is soon said. */

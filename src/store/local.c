@@ -322,6 +322,7 @@ static void drop_open_file(struct local_store *local, const char *path)
 
 struct listing {
 	struct local_store *local;
+	const char *prefix;
 	struct arena *arena;
 	struct object_info *objects;
 	size_t count;
@@ -342,20 +343,22 @@ static void listing_add(struct listing *listing, struct object_info object)
 	listing->objects[listing->count++] = object;
 }
 
-/* prefix is "" or ends in '/'. */
+/* The folder is "" or ends in '/'. */
 static bool list_below(
-	struct listing *listing, const char *prefix, unsigned depth, struct error *err)
+	struct listing *listing, const char *folder, unsigned depth, struct error *err)
 {
 	struct file_info *files;
 	size_t count;
 	if (depth > DEPTH_MAX)
 		return error_set(err, ERROR_UNSUPPORTED, "directories are nested too deeply");
-	const char *path = arena_format(listing->arena, "%s/%s", listing->local->directory, prefix);
+	const char *path = arena_format(listing->arena, "%s/%s", listing->local->directory, folder);
 	if (!world_list(listing->local->world, path, listing->arena, &files, &count, err))
 		return err->kind == ERROR_MISSING;
 	for (size_t i = 0; i < count; i++) {
-		const char *child = arena_format(listing->arena, "%s%s%s", prefix, files[i].name,
+		const char *child = arena_format(listing->arena, "%s%s%s", folder, files[i].name,
 			files[i].is_directory ? "/" : "");
+		if (strncmp(child, listing->prefix, strlen(listing->prefix)) != 0)
+			continue;
 		if (!files[i].is_directory)
 			listing_add(listing, (struct object_info){ child, files[i].size_bytes,
 						     files[i].modified_at });
@@ -374,9 +377,14 @@ static int compare_paths(const void *a, const void *b)
 static bool local_list(struct store *store, const char *prefix, struct arena *arena,
 	struct object_info **out, size_t *count, struct error *err)
 {
-	struct listing listing = { .local = (struct local_store *)store, .arena = arena };
-	assert(prefix[0] == '\0' || prefix[strlen(prefix) - 1] == '/');
-	if (!list_below(&listing, prefix, 0, err))
+	struct listing listing = {
+		.local = (struct local_store *)store,
+		.prefix = prefix,
+		.arena = arena,
+	};
+	const char *slash = strrchr(prefix, '/');
+	const size_t folder_size = slash != NULL ? (size_t)(slash + 1 - prefix) : 0;
+	if (!list_below(&listing, arena_copy_text(arena, bytes_of(prefix, folder_size)), 0, err))
 		return false;
 	if (listing.count > 0)
 		qsort(listing.objects, listing.count, sizeof *listing.objects, compare_paths);

@@ -179,6 +179,11 @@ bool store_remove_many(
 	return true;
 }
 
+/* --- probes --- */
+
+enum {
+	PROBE_SIZE = 64,
+};
 #define PROBE "probe-"
 
 bool store_is_probe(const char *path)
@@ -187,24 +192,65 @@ bool store_is_probe(const char *path)
 	       strcspn(path, "/") == strlen(PROBE) + UUID_TEXT_SIZE - 1;
 }
 
-bool store_probe(struct world *world, struct store *store, struct error *err)
+/* Its name is what it says. */
+static struct bytes name_probe(struct world *world, char path[PROBE_SIZE])
 {
-	char uuid[UUID_TEXT_SIZE], path[UUID_TEXT_SIZE + 16];
+	char uuid[UUID_TEXT_SIZE];
+	snprintf(path, PROBE_SIZE, PROBE "%s", world_uuid(world, uuid));
+	return bytes_of_cstring(path);
+}
+
+static bool read_probe(struct store *store, const char *path, struct error *err)
+{
 	struct buffer body = { 0 };
-	snprintf(path, sizeof path, PROBE "%s", world_uuid(world, uuid));
-	const struct bytes written = bytes_of_cstring(path);
-	bool done = store_put(store, path, written, err);
-	if (done) {
-		done = store_get(store, path, sizeof path, &body, err);
-		if (done && !bytes_equal(buffer_bytes(&body), written))
-			done = error_set(err, ERROR_CORRUPT,
-				"an object in \"%s\" does not read as it was written",
-				store->location);
-		struct error ignored;
-		done = store_remove(store, path, done ? err : &ignored) && done;
-	}
+	bool done = store_get(store, path, PROBE_SIZE, &body, err);
+	if (done && !bytes_equal(buffer_bytes(&body), bytes_of_cstring(path)))
+		done = error_set(err, ERROR_CORRUPT,
+			"an object in \"%s\" does not read as it was written", store->location);
 	buffer_deinit(&body);
 	return done;
+}
+
+static bool list_probe(
+	struct store *store, const char *path, micros_t *written_at, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct object_info *objects;
+	size_t count;
+	bool done = store_list(store, path, &arena, &objects, &count, err);
+	if (done && count != 1)
+		done = error_set(err, ERROR_CORRUPT,
+			"an object in \"%s\" is not listed when it was written", store->location);
+	if (done)
+		*written_at = objects[0].modified_at;
+	arena_deinit(&arena);
+	return done;
+}
+
+bool store_probe(struct world *world, struct store *store, micros_t *written_at, struct error *err)
+{
+	char path[PROBE_SIZE];
+	struct error ignored;
+	if (!store_put(store, path, name_probe(world, path), err))
+		return false;
+	const bool done = read_probe(store, path, err) && list_probe(store, path, written_at, err);
+	return store_remove(store, path, done ? err : &ignored) && done;
+}
+
+bool store_probe_condition(struct world *world, struct store *store, struct error *err)
+{
+	char path[PROBE_SIZE];
+	struct error ignored;
+	if (!store_put(store, path, name_probe(world, path), err))
+		return false;
+	const bool is_replaced = store_put(store, path, BYTES_LITERAL("another"), err);
+	const bool done = !is_replaced && err->kind == ERROR_CONFLICT;
+	if (is_replaced) {
+		error_set(err, ERROR_UNSUPPORTED, "an object was overwritten that must not be");
+		error_hint(
+			err, "Use a server that has S3's conditional writes (If-None-Match: *).");
+	}
+	return store_remove(store, path, done ? err : &ignored) && done;
 }
 
 void store_close(struct store *store)

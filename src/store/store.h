@@ -47,7 +47,7 @@ struct store_ops {
 
 	bool (*size)(struct store *store, const char *path, uint64_t *out, struct error *err);
 
-	/* All objects whose path begins with prefix (a folder with its '/', or ""), by path. */
+	/* All objects whose path begins with prefix, by path. */
 	bool (*list)(struct store *store, const char *prefix, struct arena *arena,
 		struct object_info **out, size_t *count, struct error *err);
 
@@ -110,9 +110,15 @@ bool store_remove_many(
 	struct store *store, const char *const *paths, size_t count, struct error *err) MUST_CHECK;
 void store_close(struct store *store);
 
-/* Writes, reads and removes an object of a random name: what a lake needs to be able to do. */
-bool store_probe(struct world *world, struct store *store, struct error *err) MUST_CHECK;
-/* Of a name that store_probe() makes, or in a folder of such a name: a dead process left it. */
+/*
+ * Writes, reads, lists and removes an object of a random name: what a lake needs to be able to do.
+ * *written_at is when that was by the store's clock.
+ */
+bool store_probe(struct world *world, struct store *store, micros_t *written_at,
+	struct error *err) MUST_CHECK;
+/* UNSUPPORTED when of two writers of one name the second is not refused. */
+bool store_probe_condition(struct world *world, struct store *store, struct error *err) MUST_CHECK;
+/* Of a name that they make, or in a folder of such a name: a dead process left it. */
 bool store_is_probe(const char *path);
 
 /* Relative, no part empty, "." or "..": nothing outside can be named. */

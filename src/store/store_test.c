@@ -121,7 +121,11 @@ static void check_listing_and_removal(struct store *store)
 	put(store, "t2/x", "x");
 	CHECK_TEXT(list_text(store, "t/", text), "t/data-old t/data/1 t/data/2 t/data/deep/3 ");
 	CHECK_TEXT(list_text(store, "t/data/", text), "t/data/1 t/data/2 t/data/deep/3 ");
+	CHECK_TEXT(list_text(store, "t", text), "t/data-old t/data/1 t/data/2 t/data/deep/3 t2/x ");
+	CHECK_TEXT(list_text(store, "t/data/d", text), "t/data/deep/3 ");
+	CHECK_TEXT(list_text(store, "t/data/1", text), "t/data/1 ");
 	CHECK_TEXT(list_text(store, "none/", text), "");
+	CHECK_TEXT(list_text(store, "none/x", text), "");
 	check_body(store, "t/data/1", "1");
 	CHECK_OK(store_remove(store, "t/data/1", &err), &err);
 	CHECK_OK(store_remove(store, "t/data/1", &err), &err);
@@ -182,7 +186,12 @@ static void check_times(struct store *store, struct world *world)
 	CHECK_EQUAL(count, 1);
 	CHECK(objects[0].modified_at > world_now(world) - 5 * MINUTE);
 	CHECK(objects[0].modified_at < world_now(world) + 5 * MINUTE);
-	CHECK_OK(store_probe(world, store, &err), &err);
+	micros_t written_at;
+	CHECK_OK(store_probe(world, store, &written_at, &err), &err);
+	CHECK(written_at > world_now(world) - 5 * MINUTE);
+	CHECK(written_at < world_now(world) + 5 * MINUTE);
+	if (strcmp(store->ops->scheme, "s3") == 0)
+		CHECK_OK(store_probe_condition(world, store, &err), &err);
 	CHECK_OK(store_list(store, "", &arena, &objects, &count, &err), &err);
 	for (size_t i = 0; i < count; i++)
 		CHECK(!store_is_probe(objects[i].path));
@@ -328,6 +337,30 @@ TEST(store_with_faults_fails_as_it_is_told)
 		}
 	}
 	store_close(store);
+}
+
+TEST(a_probe_that_stays_behind_is_known_by_its_name)
+{
+	struct strike strike = { 0 };
+	struct error err = { 0 };
+	struct arena arena = { 0 };
+	struct object_info *objects;
+	size_t count;
+	micros_t written_at;
+	struct store *memory = store_memory_open(world_posix(), "memory://lake");
+	struct store *store = store_faulty_open(memory, strike_once, &strike);
+	strike = (struct strike){ "remove", ERROR_LOST };
+	CHECK(!store_probe(world_posix(), store, &written_at, &err));
+	CHECK_EQUAL(err.kind, ERROR_LOST);
+	strike = (struct strike){ "remove", ERROR_LOST };
+	CHECK(!store_probe_condition(world_posix(), store, &err));
+	CHECK_EQUAL(err.kind, ERROR_UNSUPPORTED); /* memory takes other bytes */
+	CHECK_OK(store_list(store, "", &arena, &objects, &count, &err), &err);
+	CHECK_EQUAL(count, 2);
+	CHECK(store_is_probe(objects[0].path) && store_is_probe(objects[1].path));
+	CHECK(!store_is_probe("probe-1/x") && !store_is_probe("public/probe"));
+	store_close(store);
+	arena_deinit(&arena);
 }
 
 static bool disk_is_full(void *context, const char *call, const char *path, struct error *err)
