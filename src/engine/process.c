@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -10,6 +11,18 @@
 #include <unistd.h>
 
 static const char MAGIC[8] = "WALBPROC";
+
+/* Where tests read the file (tests/support/walberg.py, Activity). */
+#define LIES_AT(field, at)                                                                         \
+	_Static_assert(offsetof(struct process_activity, field) == (at),                           \
+		"tests/support/walberg.py reads this field elsewhere")
+LIES_AT(pid, 12);
+LIES_AT(publisher_step, 24);
+LIES_AT(is_logging, 28);
+LIES_AT(text, 40);
+LIES_AT(http, 240);
+LIES_AT(metrics.is_connected, 320);
+_Static_assert(STEP_COUNT == 6, "tests/support/walberg.py has a name for each step");
 
 struct process {
 	int file;
