@@ -259,7 +259,8 @@ static void fail_without_pointer(const struct change *change, struct error *err)
 {
 	const struct catalog_table *row = &change->table->row;
 	if (change->prepared.base_location[0] != '\0') {
-		error_set(err, ERROR_CONFLICT, "the table was dropped from the catalog");
+		error_set(err, ERROR_CONFLICT,
+			"the table was dropped from the catalog, or renamed there");
 		return;
 	}
 	publisher_fail_taken(row->namespace_name, row->name, err);
@@ -289,7 +290,7 @@ static bool rebase(struct commit *commit, size_t index, bool *gave_up, struct er
 		change->row.metadata_location = rebased.metadata_location;
 		return true;
 	}
-	if (err->kind != ERROR_CONFLICT)
+	if (!apply_concerns_table(err->kind))
 		return false;
 	if (err->hint[0] == '\0')
 		error_hint(err, "Run \"walberg snapshot %s.%s\" to read it again.",

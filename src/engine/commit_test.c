@@ -266,6 +266,49 @@ TEST(a_table_whose_metadata_is_gone_is_paused_when_the_lake_is_opened)
 	published_close(&lake);
 }
 
+/* How it is damaged: the bytes of the metadata that another program sets, or NULL for none. */
+static void check_damage_pauses(const char *bytes)
+{
+	struct published lake;
+	const char *path = "public/items/metadata/00009-theirs.metadata.json";
+	published_open(&lake);
+	published_insert(&lake, 100, &script_items, "1|a|1");
+	if (bytes != NULL)
+		CHECK_OK(
+			store_put(lake.store, path, bytes_of_cstring(bytes), &lake.err), &lake.err);
+	const char *theirs = store_uri(lake.store, path, &lake.arena);
+	published_foreign(&lake, "items", theirs);
+	script_begin(&lake.script, 1);
+	script_insert(&lake.script, &script_items, "2|b|2");
+	script_insert(&lake.script, &script_lines, "2|b|2");
+	script_commit(&lake.script, 200);
+	script_sync(&lake.script);
+	world_sim_advance(lake.world, SECOND);
+	published_step(&lake);
+	const struct catalog_table *row = published_row(&lake, "items");
+	CHECK_EQUAL(row->state, TABLE_PAUSED);
+	CHECK_TEXT(row->metadata_location, theirs);
+	CHECK(strstr(row->reason, "walberg snapshot public.items") != NULL);
+	CHECK_EQUAL(published_view(&lake).lake.position, 200);
+	CHECK_TEXT(published_rows(&lake, &script_lines), "2|b|2");
+	published_close(&lake);
+}
+
+TEST(metadata_that_is_missing_pauses_its_table_while_the_lake_is_open)
+{
+	check_damage_pauses(NULL);
+}
+
+TEST(metadata_that_is_damaged_pauses_its_table_while_the_lake_is_open)
+{
+	check_damage_pauses("{");
+}
+
+TEST(metadata_of_a_later_format_pauses_its_table_while_the_lake_is_open)
+{
+	check_damage_pauses("{\"format-version\": 99}");
+}
+
 /* --- history --- */
 
 static int64_t cutoff_of(const int64_t *at_ms, size_t count, int64_t now_ms, bool adds_one)
