@@ -66,7 +66,7 @@ static void list_write(struct table *table, const struct metadata *base)
 	const size_t count = list_manifests(table, files);
 	char uuid[UUID_TEXT_SIZE];
 	const char *path = table_new_path(table, "metadata/snap-%lld-1-%s.avro",
-		(long long)pending->snapshot_id, table_new_uuid(table, uuid));
+		(long long)pending->snapshot_id, table_new_name(table, uuid));
 	struct buffer bytes = { 0 };
 	manifest_list_encode(&options, files, count, &bytes);
 	puts_take(&pending->puts, path, &bytes);
@@ -121,7 +121,7 @@ static void metadata_write(struct table *table, const char *base_location)
 	struct pending *pending = &table->pending;
 	char uuid[UUID_TEXT_SIZE];
 	const char *path = table_new_path(table, "metadata/%05lu-%s.metadata.json",
-		metadata_number(base_location), table_new_uuid(table, uuid));
+		metadata_number(base_location), table_new_name(table, uuid));
 	struct buffer bytes = { 0 };
 	metadata_encode(pending->metadata, &bytes);
 	puts_take(&pending->puts, path, &bytes);

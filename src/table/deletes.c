@@ -124,7 +124,7 @@ bool delete_file_write(struct table *table, const struct table_file *file, struc
 {
 	char uuid[UUID_TEXT_SIZE];
 	const char *path =
-		table_new_path(table, "data/%s-deletes.parquet", table_new_uuid(table, uuid));
+		table_new_path(table, "data/%s-deletes.parquet", table_new_name(table, uuid));
 	struct object_sink object = {
 		.table = table, .path = path, .held_max = HELD_OBJECT_BYTES_MAX
 	};

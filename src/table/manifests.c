@@ -241,7 +241,7 @@ bool manifests_write(struct table *table, struct error *err)
 	put_files(table);
 	assign_groups(table);
 	char uuid[UUID_TEXT_SIZE];
-	table_new_uuid(table, uuid);
+	table_new_name(table, uuid);
 	size_t number = 0;
 	for (size_t i = 0; i < table->group_count; i++) {
 		group_plan(table, table->groups[i]);

@@ -51,6 +51,14 @@ const char *table_new_uuid(struct table *table, char text[UUID_TEXT_SIZE])
 	return world_uuid(table->world, text);
 }
 
+/* Other engines' names have UUIDs of version 4 or 7; version 8 (RFC 9562) is everybody's own. */
+const char *table_new_name(struct table *table, char text[UUID_TEXT_SIZE])
+{
+	table_new_uuid(table, text);
+	memcpy(text + NAME_MARK_AT, NAME_MARK, strlen(NAME_MARK));
+	return text;
+}
+
 const char *table_add_written(struct table *table, const char *path)
 {
 	if (table->written_count == table->written_capacity) {

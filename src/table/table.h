@@ -189,8 +189,7 @@ void table_named_paths(
 bool table_find_named(struct store *store, const char *metadata_location, struct arena *arena,
 	const char ***paths, size_t *count, bool *is_here, struct error *err) MUST_CHECK;
 
-/* Whether a path is one of a file with rows or deletes as this program, and no other, names them.
- */
+/* Whether a path is one of a table's object as this program, and no other, names them. */
 bool table_is_own_path(const char *path);
 
 /* Folder of a table's objects in the store: "public/orders/"; names are percent-encoded. */

@@ -83,6 +83,12 @@ const char *table_add_written(struct table *table, const char *path);
 /* The path of a new object in the folder, remembered; it lives until table_accept(). */
 const char *table_new_path(struct table *table, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *table_new_uuid(struct table *table, char text[UUID_TEXT_SIZE]);
+/* The same for the name of an object, with the mark that table_is_own_path() looks for. */
+#define NAME_MARK "-8a1b-"
+enum {
+	NAME_MARK_AT = 13
+};
+const char *table_new_name(struct table *table, char text[UUID_TEXT_SIZE]);
 
 /* "public.orders", for messages. */
 const char *table_text(const struct table *table, char text[160]);

@@ -334,16 +334,28 @@ TEST(a_write_that_failed_leaves_the_delta_as_it_was)
 TEST(files_that_other_programs_write_are_not_taken_for_own_ones)
 {
 	static const char *const OWN[] = {
-		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
-		"a/b/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5-deletes.parquet",
+		"public/orders/data/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.parquet",
+		"a/b/data/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5-deletes.parquet",
+		"a/b/metadata/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5-m0.avro",
+		"a/b/metadata/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5-m17.avro",
+		"a/b/metadata/snap-4711-1-0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.avro",
+		"a/b/metadata/00001-0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.metadata.json",
 	};
 	static const char *const OTHERS[] = {
-		"public/orders/data/00000-0-0192f0c1-2a3b-7c4d-8e5f-60718293a4b5-00001.parquet",
-		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5-m0.avro",
-		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5",
-		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f60718293a4b5-.parquet",
-		"public/orders/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
-		"0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
+		"public/orders/data/0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.parquet",
+		"public/orders/data/0192f0c1-2a3b-4c4d-8e5f-60718293a4b5-deletes.parquet",
+		"public/orders/data/00000-0-0192f0c1-2a3b-8a1b-8e5f-60718293a4b5-00001.parquet",
+		"public/orders/data/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5-m0.avro",
+		"public/orders/data/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5",
+		"public/orders/data/0192f0c1-2a3b-8a1b-8e5f60718293a4b5-.parquet",
+		"public/orders/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.parquet",
+		"0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.parquet",
+		"a/b/metadata/0192f0c1-2a3b-4c4d-8e5f-60718293a4b5-m0.avro",
+		"a/b/metadata/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5-m.avro",
+		"a/b/metadata/snap-4711-1-0192f0c1-2a3b-7c4d-8e5f-60718293a4b5.avro",
+		"a/b/metadata/snap-4711-0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.avro",
+		"a/b/metadata/00001-0192f0c1-2a3b-4c4d-8e5f-60718293a4b5.metadata.json",
+		"a/b/metadata/00001-0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.metadata.json.gz",
 		"public/orders/data/",
 		"",
 	};

@@ -41,27 +41,52 @@ static struct table_file *new_file(struct table *table)
 	file->is_open = true;
 	file->entry.status = ENTRY_ADDED;
 	const char *path = arena_format(
-		&file->arena, "%sdata/%s.parquet", table->folder, table_new_uuid(table, uuid));
+		&file->arena, "%sdata/%s.parquet", table->folder, table_new_name(table, uuid));
 	file->entry.data_file.path = store_uri(table->store, path, &file->arena);
 	return file;
 }
 
-bool table_is_own_path(const char *path)
+/* How long the UUID with walberg's mark is that text begins with, or 0. */
+static size_t own_uuid_size(const char *text)
 {
 	enum {
-		UUID_SIZE = UUID_TEXT_SIZE - 1
+		SIZE = UUID_TEXT_SIZE - 1
 	};
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-	const size_t folder_size = (size_t)(name - path);
-	if (folder_size < 5 || strncmp(name - 5, "data/", 5) != 0 ||
-		strspn(name, "0123456789abcdef-") < UUID_SIZE)
-		return false;
-	for (int i = 0; i < UUID_SIZE; i++)
-		if ((name[i] == '-') != (i == 8 || i == 13 || i == 18 || i == 23))
+	if (strspn(text, "0123456789abcdef-") < SIZE)
+		return 0;
+	for (int i = 0; i < SIZE; i++)
+		if ((text[i] == '-') != (i == 8 || i == 13 || i == 18 || i == 23))
+			return 0;
+	return strncmp(text + NAME_MARK_AT, NAME_MARK, strlen(NAME_MARK)) == 0 ? SIZE : 0;
+}
+
+/* In a pattern, U stands for such a UUID and N for a number. */
+static bool has_pattern(const char *text, const char *pattern)
+{
+	for (; *pattern; pattern++) {
+		size_t size = *text == *pattern;
+		if (*pattern == 'U')
+			size = own_uuid_size(text);
+		else if (*pattern == 'N')
+			size = strspn(text, "0123456789");
+		if (size == 0)
 			return false;
-	return strcmp(name + UUID_SIZE, ".parquet") == 0 ||
-	       strcmp(name + UUID_SIZE, "-deletes.parquet") == 0;
+		text += size;
+	}
+	return *text == '\0';
+}
+
+bool table_is_own_path(const char *path)
+{
+	static const char *const PATTERNS[] = { "data/U.parquet", "data/U-deletes.parquet",
+		"metadata/U-mN.avro", "metadata/snap-N-1-U.avro", "metadata/N-U.metadata.json" };
+	const char *at = strrchr(path, '/');
+	while (at != NULL && at > path && at[-1] != '/')
+		at--;
+	for (size_t i = 0; at != NULL && i < sizeof PATTERNS / sizeof *PATTERNS; i++)
+		if (has_pattern(at, PATTERNS[i]))
+			return true;
+	return false;
 }
 
 static bool output_open(struct table *table, struct output **out, struct error *err)
