@@ -44,7 +44,7 @@ TEST(what_any_version_names_or_waits_for_removal_is_no_orphan)
 	open_with_rows(&lake);
 	CHECK_TEXT(found(&lake), "");
 	CHECK(find(&lake, INT64_MAX).named_count > 20);
-	put(&lake, "public/items/data/orphan.parquet");
+	put(&lake, "public/items/data/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.parquet");
 	published_reopen(&lake); /* finds it, and gives readers their time */
 	published_step(&lake);
 	CHECK_TEXT(found(&lake), "");

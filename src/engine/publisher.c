@@ -232,6 +232,9 @@ static bool open_live(struct publisher *publisher, struct publisher_table *table
 {
 	struct arena arena = { 0 };
 	struct relation relation;
+	if (table->row.metadata_location[0] == '\0')
+		return error_set(err, ERROR_CONFLICT,
+			"the table was dropped from the catalog, or renamed there");
 	bool done = definition_decode(table->row.definition, table->row.namespace_name,
 			    table->row.name, &arena, &relation, err) &&
 		    apply_add(publisher->apply, &relation, table->row.metadata_location,

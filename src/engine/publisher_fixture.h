@@ -66,6 +66,9 @@ void published_check_named(struct published *published);
 /* Swap a table's pointer as another program would; NULL location: a new property. */
 void published_foreign(struct published *published, const char *name, const char *location);
 
+/* Rename a table in the catalog, as another program would. */
+void published_rename(struct published *published, const char *name, const char *to);
+
 /* Metadata with a foreign version, which has the rows of the oldest; put into the store. */
 const char *published_foreign_version(struct published *published, const char *name);
 

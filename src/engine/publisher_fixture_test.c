@@ -318,6 +318,16 @@ const char *published_foreign_version(struct published *published, const char *n
 	return put_updated(published, name, base, updates, 2);
 }
 
+static void execute(struct published *published, char *sql)
+{
+	sqlite3 *database;
+	CHECK_EQUAL(sqlite3_open(published->database, &database), SQLITE_OK);
+	CHECK_EQUAL(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+	CHECK_EQUAL(sqlite3_changes(database), 1);
+	sqlite3_free(sql);
+	sqlite3_close(database);
+}
+
 void published_foreign(struct published *published, const char *name, const char *location)
 {
 	if (location == NULL) {
@@ -330,12 +340,14 @@ void published_foreign(struct published *published, const char *name, const char
 			published, published_row(published, name)->metadata_location);
 		location = put_updated(published, name, base, &update, 1);
 	}
-	sqlite3 *database;
-	CHECK_EQUAL(sqlite3_open(published->database, &database), SQLITE_OK);
-	char *sql = sqlite3_mprintf(
-		"UPDATE iceberg_tables SET metadata_location = %Q WHERE table_name = %Q", location,
-		name);
-	CHECK_EQUAL(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_free(sql);
-	sqlite3_close(database);
+	execute(published, sqlite3_mprintf("UPDATE iceberg_tables SET metadata_location = %Q "
+					   "WHERE table_name = %Q",
+				   location, name));
+}
+
+void published_rename(struct published *published, const char *name, const char *to)
+{
+	execute(published,
+		sqlite3_mprintf("UPDATE iceberg_tables SET table_name = %Q WHERE table_name = %Q",
+			to, name));
 }

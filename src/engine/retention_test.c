@@ -19,14 +19,20 @@ static const struct removal *find_removal(struct published *lake, const char *pa
 	return NULL;
 }
 
-static const char *put_orphan(struct published *lake, const char *folder)
+static const char *put(struct published *lake, const char *path)
 {
-	const char *path = arena_format(&lake->arena, "%sdata/orphan.parquet", folder);
 	CHECK_OK(store_put(lake->store, path, bytes_of_cstring("PAR1"), &lake->err), &lake->err);
 	return path;
 }
 
-TEST(an_object_that_nothing_names_is_removed_when_readers_had_their_time)
+/* As a process of walberg that died leaves it. */
+static const char *put_orphan(struct published *lake, const char *folder)
+{
+	return put(lake, arena_format(&lake->arena,
+				 "%sdata/0192f0c1-2a3b-8a1b-8e5f-60718293a4b5.parquet", folder));
+}
+
+TEST(an_own_object_that_nothing_names_is_removed_when_readers_had_their_time)
 {
 	struct published lake;
 	published_open(&lake);
@@ -204,5 +210,189 @@ TEST(what_lies_in_another_lakes_warehouse_is_never_removed)
 	CHECK(find_removal(&lake, left) != NULL);
 	CHECK(find_removal(&lake, theirs) == NULL);
 	CHECK(find_removal(&lake, live) == NULL);
+	published_close(&lake);
+}
+
+TEST(what_another_engine_wrote_and_has_not_named_yet_stays)
+{
+	static const char *const PATHS[] = {
+		"public/items/data/00000-0-0192f0c1-2a3b-4c4d-8e5f-60718293a4b5.parquet",
+		"public/items/metadata/0192f0c1-2a3b-4c4d-8e5f-60718293a4b5-m0.avro",
+		"public/items/metadata/snap-47-0-0192f0c1-2a3b-4c4d-8e5f-60718293a4b5.avro",
+		"public/items/metadata/00002-0192f0c1-2a3b-4c4d-8e5f-60718293a4b5.metadata.json",
+		"public/items/README.txt",
+	};
+	struct published lake;
+	published_open(&lake);
+	published_insert(&lake, 100, &script_items, "1|a|1");
+	for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++)
+		put(&lake, PATHS[i]);
+	published_reopen(&lake);
+	published_step(&lake);
+	for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++)
+		CHECK(find_removal(&lake, PATHS[i]) == NULL);
+	published_close(&lake);
+}
+
+/* Else what a crash leaves behind would stay. */
+TEST(every_object_that_walberg_writes_has_a_name_of_its_own)
+{
+	struct published lake;
+	struct object_info *objects;
+	size_t count;
+	published_open(&lake);
+	published_insert(&lake, 100, &script_items, "1|a|1");
+	script_begin(&lake.script, 1);
+	script_delete(&lake.script, &script_items, 'K', "1|~|~");
+	script_commit(&lake.script, 200);
+	script_sync(&lake.script);
+	world_sim_advance(lake.world, SECOND);
+	published_step(&lake);
+	CHECK_OK(store_list(lake.store, "public/", &lake.arena, &objects, &count, &lake.err),
+		&lake.err);
+	CHECK(count > 8);
+	for (size_t i = 0; i < count; i++)
+		CHECK(table_is_own_path(objects[i].path));
+	published_close(&lake);
+}
+
+/* --- tables that were renamed in the catalog --- */
+
+static const char *rows_at(struct published *lake, const char *location)
+{
+	struct table *table;
+	CHECK_OK(table_load(lake->world, lake->store, &lake->options.table, &script_items, location,
+			 &table, &lake->err),
+		&lake->err);
+	const char *text = table_rows_text(table, &lake->arena);
+	table_close(table);
+	return text;
+}
+
+/* What is removed is told to the catalog, waits, and goes. */
+static void remove_all_that_may_be(struct published *lake)
+{
+	for (int i = 0; i < 4; i++) {
+		published_step(lake);
+		world_sim_advance(lake->world, lake->options.history.removal_delay + SECOND);
+	}
+}
+
+static const char *open_and_rename(struct published *lake)
+{
+	published_open(lake);
+	published_insert(lake, 100, &script_items, "1|a|1");
+	const char *location = published_row(lake, "items")->metadata_location;
+	published_rename(lake, "items", "items_2026");
+	return location;
+}
+
+static void begin_items_anew(struct published *lake)
+{
+	struct publisher_table *table = publisher_find(lake->publisher, "public", "items");
+	const struct catalog_table row = { .namespace_name = "public",
+		.name = "items",
+		.metadata_location = "",
+		.state = TABLE_SNAPSHOT,
+		.reason = "",
+		.definition = table->row.definition };
+	CHECK(table->open == NULL);
+	table->row = row;
+	table->is_changed = true;
+	published_step(lake);
+}
+
+TEST(a_table_that_was_renamed_in_the_catalog_while_nobody_ran_keeps_its_files)
+{
+	struct published lake;
+	const char *location = open_and_rename(&lake);
+	published_reopen(&lake);
+	published_step(&lake);
+	const struct catalog_table *row = published_row(&lake, "items");
+	CHECK_EQUAL(row->state, TABLE_PAUSED);
+	CHECK(strstr(row->reason, "dropped from the catalog, or renamed there") != NULL);
+	CHECK(strstr(row->reason, "walberg snapshot public.items") != NULL);
+	remove_all_that_may_be(&lake);
+	CHECK_TEXT(rows_at(&lake, location), "1|a|1");
+	published_close(&lake);
+}
+
+TEST(a_table_that_was_renamed_in_the_catalog_keeps_its_files_over_a_restart)
+{
+	struct published lake;
+	const char *location = open_and_rename(&lake);
+	world_sim_advance(lake.world, SECOND);
+	published_insert(&lake, 200, &script_items, "2|b|2");
+	CHECK_EQUAL(published_row(&lake, "items")->state, TABLE_PAUSED);
+	published_reopen(&lake);
+	remove_all_that_may_be(&lake);
+	CHECK_TEXT(rows_at(&lake, location), "1|a|1");
+	published_close(&lake);
+}
+
+/* Its name is another table's now, which has the same folder. */
+TEST(what_a_renamed_table_names_stays_while_the_rest_of_its_folder_goes)
+{
+	struct published lake;
+	const char *location = open_and_rename(&lake);
+	const char *orphan = put_orphan(&lake, "public/items/");
+	published_reopen(&lake);
+	begin_items_anew(&lake);
+	published_reopen(&lake);
+	remove_all_that_may_be(&lake);
+	CHECK_TEXT(rows_at(&lake, location), "1|a|1");
+	CHECK(!is_there(&lake, orphan));
+	published_close(&lake);
+}
+
+TEST(nothing_goes_from_a_folder_where_a_renamed_table_cannot_be_read)
+{
+	struct published lake;
+	(void)open_and_rename(&lake);
+	published_foreign(&lake, "items_2026",
+		store_uri(lake.store,
+			put(&lake, "public/items/metadata/00009-broken.metadata.json"),
+			&lake.arena));
+	const char *orphan = put_orphan(&lake, "public/items/");
+	published_reopen(&lake);
+	begin_items_anew(&lake);
+	published_reopen(&lake);
+	remove_all_that_may_be(&lake);
+	CHECK(is_there(&lake, orphan));
+	published_close(&lake);
+}
+
+TEST(a_paused_table_that_cannot_be_read_keeps_nothing_in_other_folders)
+{
+	struct published lake;
+	published_open(&lake);
+	published_insert(&lake, 100, &script_items, "1|a|1");
+	published_foreign(&lake, "items",
+		store_uri(lake.store,
+			put(&lake, "public/items/metadata/00009-broken.metadata.json"),
+			&lake.arena));
+	const char *stays = put_orphan(&lake, "public/items/");
+	const char *goes = put_orphan(&lake, "public/lines/");
+	published_reopen(&lake);
+	remove_all_that_may_be(&lake);
+	CHECK_EQUAL(published_row(&lake, "items")->state, TABLE_PAUSED);
+	CHECK(is_there(&lake, stays));
+	CHECK(!is_there(&lake, goes));
+	published_close(&lake);
+}
+
+TEST(what_the_catalog_points_to_is_not_removed_whatever_says_so)
+{
+	struct published lake;
+	published_open(&lake);
+	published_insert(&lake, 100, &script_items, "1|a|1");
+	const char *path = store_path(lake.store, published_row(&lake, "items")->metadata_location);
+	const char *orphan = put_orphan(&lake, "public/items/");
+	publisher_add_removal(lake.publisher, path, 1);
+	publisher_add_removal(lake.publisher, orphan, 1);
+	remove_all_that_may_be(&lake);
+	CHECK(is_there(&lake, path));
+	CHECK(!is_there(&lake, orphan));
+	CHECK(find_removal(&lake, path) == NULL);
 	published_close(&lake);
 }

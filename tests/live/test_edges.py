@@ -13,7 +13,7 @@ import pytest
 
 from conftest import ROWS, Database
 from support import postgres
-from support.compare import assert_equal, lake_rows
+from support.compare import assert_equal, lake_rows, pyiceberg_rows
 from support.refusal import assert_refused
 from support.walberg import wait_until
 
@@ -364,6 +364,43 @@ def test_a_table_that_was_dropped_from_the_catalog_is_paused_alone(lake, databas
     database.catch_up(lake)
     assert_equal(database, lake, "public.t", "public.marker")
     assert lake.stop() == 0
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_table_that_was_renamed_in_the_catalog_keeps_its_files(
+        table, database, walberg, is_running):
+    lake = walberg({"history.removal_delay": "1s"})
+    lake.start()
+    lake.wait_live()
+    database.catch_up(lake)
+    if not is_running:
+        assert lake.stop() == 0
+    lake.place.pyiceberg().rename_table("public.t", "public.t_2026")
+    rows = sorted(pyiceberg_rows(lake, "public.t_2026"))
+    assert len(rows) == 100
+    database.sql(ROWS.format(101, 200))
+    if is_running:
+        lake.wait_state("public.t", "paused")
+        assert lake.stop() == 0
+    lake.start()
+    assert "renamed" in lake.wait_state("public.t", "paused")
+    outlive_all_removals(lake, database)
+    assert sorted(pyiceberg_rows(lake, "public.t_2026")) == rows
+    lake.command("snapshot", "public.t")  # in the same folder
+    lake.wait_state("public.t", "live")
+    assert lake.stop() == 0
+    lake.start()
+    outlive_all_removals(lake, database)
+    assert sorted(pyiceberg_rows(lake, "public.t_2026")) == rows
+    assert_equal(database, lake, "public.t", "public.marker")
+    assert lake.stop() == 0
+
+
+def outlive_all_removals(lake, database):
+    """What the start has found is in the catalog with its first commit."""
+    database.catch_up(lake)
+    lake.wait_until(lambda: not lake.catalog_rows("SELECT path FROM walberg_removal"),
+                    "removals are left")
 
 
 def test_a_second_walberg_on_the_same_lake_is_refused(lake, database):
