@@ -23,6 +23,10 @@ LIES_AT(text, 40);
 LIES_AT(http, 240);
 LIES_AT(metrics.is_connected, 320);
 _Static_assert(STEP_COUNT == 6, "tests/support/walberg.py has a name for each step");
+enum {
+	LOCK_TRIES_MAX = 400, /* for two seconds: who only looks is gone long before */
+	LOCK_INTERVAL = 5 * 1000,
+};
 
 struct process {
 	int file;
@@ -55,6 +59,22 @@ static bool refuse(int file, const char *directory, struct error *err)
 			       "lake with --lake.");
 }
 
+/*
+ * Whoever looks holds the lock as well, shared and for an instant, and is waited for; one that
+ * writes is not, and leaves errno at EWOULDBLOCK.
+ */
+static bool lock(int file)
+{
+	for (int tries = 0; flock(file, LOCK_EX | LOCK_NB) != 0; tries++) {
+		if (errno != EWOULDBLOCK || tries >= LOCK_TRIES_MAX ||
+			flock(file, LOCK_SH | LOCK_NB) != 0)
+			return false;
+		flock(file, LOCK_UN);
+		world_sleep(world_posix(), LOCK_INTERVAL);
+	}
+	return true;
+}
+
 static bool open_locked(struct process *process, const char *directory, struct error *err)
 {
 	char path[4096];
@@ -62,7 +82,7 @@ static bool open_locked(struct process *process, const char *directory, struct e
 	process->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (process->file < 0)
 		return fail(path, "opened", err);
-	if (flock(process->file, LOCK_EX | LOCK_NB) != 0)
+	if (!lock(process->file))
 		return errno == EWOULDBLOCK ? refuse(process->file, directory, err)
 					    : fail(path, "locked", err);
 	if (ftruncate(process->file, 0) != 0 ||

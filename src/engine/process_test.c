@@ -2,6 +2,8 @@
 
 #include "base/test.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 TEST(a_second_process_on_a_lake_is_refused_and_told_of_the_first)
@@ -18,6 +20,43 @@ TEST(a_second_process_on_a_lake_is_refused_and_told_of_the_first)
 	process_close(first);
 	CHECK_OK(process_open(test_directory(), &second, &err), &err);
 	process_close(second);
+}
+
+struct onlooker {
+	const char *directory;
+	atomic_bool stop;
+};
+
+static void *look_on(void *argument)
+{
+	struct onlooker *onlooker = argument;
+	struct process_activity seen;
+	struct error err;
+	bool running;
+	while (!onlooker->stop)
+		if (!process_look(onlooker->directory, &seen, &running, &err))
+			break;
+	return NULL;
+}
+
+TEST(a_process_starts_while_others_look_at_the_lake_all_the_time)
+{
+	struct process *process;
+	struct error err = { 0 };
+	struct onlooker onlooker = { .directory = test_directory() };
+	pthread_t thread;
+	CHECK_OK(process_open(test_directory(), &process, &err), &err);
+	process_close(process);
+	CHECK_EQUAL(pthread_create(&thread, NULL, look_on, &onlooker), 0);
+	for (int i = 0; i < 50; i++) {
+		if (!process_open(test_directory(), &process, &err))
+			break;
+		process_close(process);
+		process = NULL;
+	}
+	onlooker.stop = true;
+	pthread_join(thread, NULL);
+	CHECK_EQUAL(err.kind, ERROR_NONE);
 }
 
 TEST(what_a_process_does_is_seen_by_others_while_it_runs)

@@ -2,6 +2,7 @@
 with the command that mends it, healed, or one table is paused; nothing is resumed over a gap."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import shutil
@@ -29,6 +30,14 @@ def log_bytes(lake):
 def slots(database):
     return {row[0] for row in database.sql(
         "SELECT slot_name FROM pg_replication_slots WHERE database = %s", (database.name,))}
+
+
+def open_files(pid):
+    files = set()
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            files.add(link.readlink())
+    return files
 
 
 def assert_refused_unchanged(lake, *parts):
@@ -411,6 +420,20 @@ def test_a_second_walberg_on_the_same_lake_is_refused(lake, database):
     database.sql(ROWS.format(101, 200))
     database.catch_up(lake)
     assert_equal(database, lake, "public.t")
+    assert lake.stop() == 0
+
+
+def test_a_lake_that_is_looked_at_starts_all_the_same(lake):
+    """Whoever looks whether a process runs holds the lock for a moment, and gives it back."""
+    assert lake.stop() == 0
+    path = lake.directory / "process"
+    with open(path, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        lake.start()
+        lake.wait_until(lambda: path in open_files(lake.process.pid), "it takes no lock")
+        with pytest.raises(subprocess.TimeoutExpired):
+            lake.process.wait(0.1)
+    lake.wait_live()
     assert lake.stop() == 0
 
 
