@@ -32,6 +32,11 @@ static const struct setting SETTINGS[] = {
 		AT(source_connect_timeout),
 		.help = "How long a connection to the source may take, and one to a catalog in "
 			"PostgreSQL." },
+	{ "source.answer_timeout", SETTING_DURATION, "60s", .minimum = 10 * 1000 * 1000,
+		AT(source_answer_timeout),
+		.help = "How long the source may leave a question without an answer before its "
+			"connections are given up and made anew; not the rows of a table, nor "
+			"changes, which may take any time." },
 	{ "lake.directory", SETTING_TEXT, "./lake", AT(lake_directory),
 		.help = "Directory of the lake: what the settings below default to." },
 	{ "lake.warehouse", SETTING_TEXT, NULL, AT(lake_warehouse),

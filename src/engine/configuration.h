@@ -15,6 +15,7 @@ struct configuration { /* texts are in the arena of the loading */
 	struct setting_list source_tables;
 	const char *source_slot;
 	int64_t source_connect_timeout;
+	int64_t source_answer_timeout;
 
 	const char *lake_directory; /* absolute after loading, as the paths below */
 	const char *lake_warehouse; /* "/path", "s3://bucket/prefix" */

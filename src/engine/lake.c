@@ -110,6 +110,7 @@ struct postgres_options lake_source_options(
 		.tables = configuration->source_tables.items,
 		.table_count = configuration->source_tables.count,
 		.connect_timeout = target.connect_timeout,
+		.answer_timeout = target.answer_timeout,
 	};
 }
 

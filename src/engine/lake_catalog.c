@@ -16,6 +16,7 @@ struct postgres_target lake_source_target(const struct configuration *configurat
 		.user = configuration->source_user,
 		.password = configuration->source_password,
 		.connect_timeout = configuration->source_connect_timeout,
+		.answer_timeout = configuration->source_answer_timeout,
 	};
 }
 

@@ -25,7 +25,11 @@ static void show_source(struct capture_thread *capture, const struct source_stat
 	metrics->source_position = state->current_lsn;
 }
 
-/* No message says that a table was dropped, or that a publication was altered. */
+/*
+ * No message says that a table was dropped, or that a publication was altered.  It is also what
+ * notices a server that hangs: the stream itself may be silent for as long as nothing changes, or
+ * as the server reads a large transaction.
+ */
 static bool look(struct capture_thread *capture, struct error *err)
 {
 	const micros_t now = world_monotonic(capture->world);

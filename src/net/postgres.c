@@ -430,6 +430,12 @@ struct pg_result *postgres_next_result(struct postgres *postgres)
 	return PQgetResult(postgres->connection);
 }
 
+/* As long as it lasts, there is no other result. */
+static bool is_copy(ExecStatusType status)
+{
+	return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
 struct pg_result *postgres_execute(struct postgres *postgres, const char *sql)
 {
 	PGconn *connection = postgres->connection;
@@ -443,6 +449,8 @@ struct pg_result *postgres_execute(struct postgres *postgres, const char *sql)
 		const bool is_reason = PQresultStatus(last) == PGRES_FATAL_ERROR && last != NULL;
 		PQclear(is_reason ? next : last);
 		last = is_reason ? last : next;
+		if (is_copy(PQresultStatus(last)))
+			break;
 	}
 	return last;
 }

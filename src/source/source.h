@@ -172,6 +172,7 @@ struct postgres_options {
 	const char *const *tables; /* patterns "schema.table", "*" in either part */
 	size_t table_count;
 	micros_t connect_timeout;
+	micros_t answer_timeout; /* to a question; not of a snapshot and its rows; 0: for ever */
 };
 
 /* Connects and checks the server: version, wal_level, free slots and senders, privileges. */

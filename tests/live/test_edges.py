@@ -523,3 +523,37 @@ def test_a_stop_while_nothing_can_be_reached_is_quick(walberg):
         os.kill(lake.process.pid, signal.SIGTERM)
         assert lake.process.wait(10) == 0
         server.start()
+
+
+def test_a_server_that_is_stopped_is_given_up_and_so_it_is_at_the_end(walberg):
+    """Its connections stay open, and nothing comes over them any more."""
+    with postgres.Postgres() as server:
+        database = Database(server, "shop")
+        database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
+        lake = walberg({"source.connect_timeout": "2s", "source.answer_timeout": "10s"},
+                       url=database.url)
+        lake.start()
+        lake.wait_live()
+        database.sql(ROWS.format(1, 100))
+        database.catch_up(lake)
+        server.signal(signal.SIGSTOP)
+        try:
+            lake.wait_until(lambda: "has not answered for 10 s" in lake.log(), "it waits for ever")
+            os.kill(lake.process.pid, signal.SIGTERM)
+            assert lake.process.wait(30) == 0
+        finally:
+            server.signal(signal.SIGCONT)
+        database.sql(ROWS.format(101, 200))
+        lake.start()
+        database.catch_up(lake)
+        server.signal(signal.SIGSTOP)
+        try:
+            lake.wait_until(lambda: lake.log().count("has not answered for 10 s") == 2,
+                            "it waits for ever")
+            assert not lake.activity().is_connected
+        finally:
+            server.signal(signal.SIGCONT)
+        database.sql(ROWS.format(201, 300))
+        database.catch_up(lake)
+        assert_equal(database, lake, "public.t")
+        assert lake.stop() == 0

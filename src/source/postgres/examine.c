@@ -120,6 +120,7 @@ bool source_postgres_examine(const struct postgres_options *options, struct aren
 		.user = options->user,
 		.password = options->password,
 		.connect_timeout = options->connect_timeout,
+		.answer_timeout = options->answer_timeout,
 	};
 	struct postgres *postgres;
 	*out = (struct postgres_facts){ 0 };

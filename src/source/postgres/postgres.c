@@ -251,13 +251,14 @@ static void copy_options(struct postgres_source *source, const struct postgres_o
 		.tables = tables,
 		.table_count = options->table_count,
 		.connect_timeout = options->connect_timeout,
+		.answer_timeout = options->answer_timeout,
 	};
 }
 
 static bool connect_both(struct postgres_source *source, struct error *err)
 {
-	const struct postgres_target control = postgres_source_target(source, false);
-	const struct postgres_target walsender = postgres_source_target(source, true);
+	const struct postgres_target control = postgres_source_prompt_target(source, false);
+	const struct postgres_target walsender = postgres_source_prompt_target(source, true);
 	return postgres_open(&control, &source->control, err) && check_server(source, err) &&
 	       postgres_open(&walsender, &source->stream.walsender, err) && identify(source, err);
 }

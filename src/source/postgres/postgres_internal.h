@@ -38,6 +38,7 @@ static inline struct postgres_source *postgres_source_of(struct source *source)
 	return (struct postgres_source *)source;
 }
 
+/* For a connection whose answers may take any time: a snapshot's. */
 static inline struct postgres_target postgres_source_target(
 	const struct postgres_source *source, bool is_replication)
 {
@@ -48,6 +49,15 @@ static inline struct postgres_target postgres_source_target(
 		.is_replication = is_replication,
 		.connect_timeout = source->options.connect_timeout,
 	};
+}
+
+/* For one whose server answers soon, or is given up. */
+static inline struct postgres_target postgres_source_prompt_target(
+	const struct postgres_source *source, bool is_replication)
+{
+	struct postgres_target target = postgres_source_target(source, is_replication);
+	target.answer_timeout = source->options.answer_timeout;
+	return target;
 }
 
 /* The lake's slot as pg_replication_slots has it. */

@@ -78,8 +78,8 @@ static const char *start_command(
 static bool send_start(struct postgres_source *source, lsn_t lsn, struct error *err)
 {
 	struct arena arena = { 0 };
-	PGconn *connection = postgres_handle(source->stream.walsender);
-	PGresult *result = PQexec(connection, start_command(source, lsn, &arena));
+	PGresult *result =
+		postgres_execute(source->stream.walsender, start_command(source, lsn, &arena));
 	arena_deinit(&arena);
 	const bool is_on = PQresultStatus(result) == PGRES_COPY_BOTH;
 	if (!is_on)
@@ -93,7 +93,7 @@ bool postgres_source_start(struct source *base, lsn_t lsn, struct error *err)
 	struct postgres_source *source = postgres_source_of(base);
 	struct postgres_stream *stream = &source->stream;
 	assert(!stream->is_on);
-	const struct postgres_target walsender = postgres_source_target(source, true);
+	const struct postgres_target walsender = postgres_source_prompt_target(source, true);
 	if (stream->walsender == NULL && !postgres_open(&walsender, &stream->walsender, err))
 		return false;
 	struct postgres_slot slot;
@@ -190,7 +190,7 @@ static bool take_message(struct postgres_source *source, struct bytes body,
 /* The server ended the stream: with an error, or because it stops. */
 static bool stream_ended(struct postgres_source *source, struct error *err)
 {
-	PGresult *result = PQgetResult(postgres_handle(source->stream.walsender));
+	PGresult *result = postgres_next_result(source->stream.walsender);
 	if (PQresultStatus(result) == PGRES_FATAL_ERROR)
 		stream_failed(source, result, err);
 	else
