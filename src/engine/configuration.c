@@ -253,6 +253,30 @@ static void complete_paths(struct configuration *out, struct arena *arena)
 		out->http_key = configuration_path(out->http_key, arena);
 }
 
+bool configuration_is_within(const char *path, const char *directory)
+{
+	const size_t size = strcmp(directory, "/") == 0 ? 0 : strlen(directory);
+	return strncmp(path, directory, size) == 0 && (path[size] == '/' || path[size] == '\0');
+}
+
+bool configuration_check_log(const struct configuration *configuration, struct error *err)
+{
+	const char *log = configuration->log_directory;
+	const char *lake = configuration->lake_directory;
+	const char *others[] = { configuration->lake_cache_directory,
+		configuration->lake_warehouse };
+	bool is_apart = !configuration_is_within(lake, log);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		is_apart = is_apart && !configuration_is_within(others[i], log) &&
+			   !configuration_is_within(log, others[i]);
+	if (is_apart)
+		return true;
+	error_set(err, ERROR_SETUP,
+		"the log cannot lie in \"%s\": that is where other files of the lake are", log);
+	return error_hint(err, "Give the log a directory of its own (log.directory), outside the "
+			       "warehouse and the cache.");
+}
+
 /* --- the source ------------------------------------------------------------------------------ */
 
 /* Without a name, libpq would take the user's. */

@@ -88,6 +88,13 @@ bool configuration_load(const struct configuration_arguments *arguments, struct 
  */
 const char *configuration_path(const char *path, struct arena *arena);
 
+/* Of two such paths: the directory itself, or in it. */
+bool configuration_is_within(const char *path, const char *directory);
+
+/* SETUP unless the log's directory is apart from the lake's other files. */
+bool configuration_check_log(
+	const struct configuration *configuration, struct error *err) MUST_CHECK;
+
 enum catalog_form {
 	CATALOG_SQLITE = 1, /* *out is the file */
 	CATALOG_POSTGRES,   /* *out is the connection string */

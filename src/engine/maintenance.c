@@ -59,19 +59,14 @@ static bool find_moment(struct maintenance *maintenance, struct error *err)
 
 /* --- what may be looked at --- */
 
-static bool is_within(const char *path, const char *directory)
-{
-	const size_t size = strlen(directory);
-	return strncmp(path, directory, size) == 0 && (path[size] == '/' || path[size] == '\0');
-}
-
 /* The lake's own files would be taken for files of no table. */
 static bool check_apart(const struct configuration *configuration, struct error *err)
 {
 	const char *own[] = { configuration->lake_directory, configuration->log_directory,
 		configuration->lake_cache_directory };
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-		if (own[i] == NULL || !is_within(own[i], configuration->lake_warehouse))
+		if (own[i] == NULL ||
+			!configuration_is_within(own[i], configuration->lake_warehouse))
 			continue;
 		error_set(err, ERROR_SETUP, "\"%s\" lies in the warehouse \"%s\"", own[i],
 			configuration->lake_warehouse);

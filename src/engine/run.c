@@ -169,31 +169,13 @@ static bool open_log_at(struct run *run, lsn_t begin_lsn, lsn_t confirmed_lsn, s
 		run->world, run->configuration->log_directory, &options, &run->log, err);
 }
 
-/* A lake that begins has no use for what an earlier log holds. */
-static bool remove_old_log(struct run *run, struct error *err)
-{
-	const char *directory = run->configuration->log_directory;
-	struct arena arena = { 0 };
-	struct file_info *files;
-	size_t count;
-	bool done = world_list(run->world, directory, &arena, &files, &count, err);
-	if (!done && err->kind == ERROR_MISSING) {
-		arena_deinit(&arena);
-		return true;
-	}
-	for (size_t i = 0; done && i < count; i++)
-		done = files[i].is_directory ||
-		       world_remove(run->world,
-			       arena_format(&arena, "%s/%s", directory, files[i].name), err);
-	arena_deinit(&arena);
-	return done && world_sync_directory(run->world, directory, err);
-}
-
 static bool open_new_log(void *context, struct log **out, struct error *err)
 {
 	struct run *run = context;
 	const lsn_t begin_lsn = apply_position(publisher_apply(run->publisher))->lsn;
-	if (!remove_old_log(run, err) || !open_log_at(run, begin_lsn, 0, err))
+	if (!log_segment_remove(run->world, run->configuration->log_directory,
+		    publisher_lake(run->publisher)->id, err) ||
+		!open_log_at(run, begin_lsn, 0, err))
 		return false;
 	*out = run->log;
 	return true;
@@ -216,7 +198,9 @@ static bool begin_lake(struct run *run, struct source *source, struct error *err
 	};
 	const struct filling_progress telling = run_progress_of(&progress);
 	process_say(run->process, "making publications and slot");
-	bool done = filling_begin_lake(run->publisher, source, open_new_log, run, &telling, err);
+	bool done = log_segment_check_lake(run->world, run->configuration->log_directory,
+			    publisher_lake(run->publisher)->id, err) &&
+		    filling_begin_lake(run->publisher, source, open_new_log, run, &telling, err);
 	if (run->watches)
 		fputs("\r\033[K", stderr);
 	if (!done)
@@ -611,6 +595,7 @@ bool engine_open_process(
 	const struct configuration *configuration, struct process **out, struct error *err)
 {
 	return lake_check_source_is_given(configuration, err) &&
+	       configuration_check_log(configuration, err) &&
 	       world_make_directories(world_posix(), configuration->lake_directory, err) &&
 	       process_open(configuration->lake_directory, out, err);
 }

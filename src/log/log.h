@@ -133,6 +133,16 @@ bool log_segment_open(struct world *world, const char *directory,
 	const struct segment_options *options, struct log **out, struct error *err) MUST_CHECK;
 
 /*
+ * A lake that begins has no use for what an earlier log of its own holds.  Before anything is made
+ * it asks whether the directory is its own (or nobody's, or missing): SETUP when another lake's log
+ * is there.  Removing asks as well, takes segments alone, and leaves all other files.
+ */
+bool log_segment_check_lake(struct world *world, const char *directory, const char *lake_id,
+	struct error *err) MUST_CHECK;
+bool log_segment_remove(struct world *world, const char *directory, const char *lake_id,
+	struct error *err) MUST_CHECK;
+
+/*
  * The segment log of a lake for looking at, while another process writes it: it grows, and its
  * oldest segments go.  Nothing is changed there; append and sync fail.
  *

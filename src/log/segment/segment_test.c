@@ -454,6 +454,58 @@ TEST(log_that_is_not_there_is_missing_when_the_lake_needs_it)
 	CHECK_EQUAL(open_fails(&options), ERROR_NONE);
 }
 
+static size_t file_count(void)
+{
+	struct arena arena = { 0 };
+	struct file_info *files;
+	size_t count = 0;
+	struct error err;
+	CHECK_OK(world_list(world_posix(), test_directory(), &arena, &files, &count, &err), &err);
+	arena_deinit(&arena);
+	return count;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char path[4096];
+	snprintf(path, sizeof path, "%s/%s", test_directory(), name);
+	FILE *file = fopen(path, "w");
+	CHECK(file != NULL && fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+TEST(a_log_is_removed_without_the_files_beside_it_and_never_another_lakes)
+{
+	const struct segment_options options = options_of(1000);
+	struct error err = { 0 };
+	struct log *log = open_with(&options);
+	append_groups(log, 1, 50, 5);
+	log_close(log);
+	write_file("notes.txt", "keep");
+	const size_t count = file_count();
+	CHECK(count > 2);
+	CHECK(!log_segment_check_lake(world_posix(), test_directory(), "lake2", &err));
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK(strstr(err.hint, "log.directory") != NULL);
+	CHECK(!log_segment_remove(world_posix(), test_directory(), "lake2", &err));
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK_EQUAL(file_count(), count);
+	CHECK_OK(log_segment_check_lake(world_posix(), test_directory(), "lake1", &err), &err);
+	CHECK_EQUAL(file_count(), count);
+	CHECK_OK(log_segment_remove(world_posix(), test_directory(), "lake1", &err), &err);
+	CHECK_EQUAL(file_count(), 1);
+	CHECK_OK(log_segment_remove(world_posix(), test_directory(), "lake1", &err), &err);
+	CHECK_OK(log_segment_remove(world_posix(), "/nowhere/at/all", "lake1", &err), &err);
+}
+
+TEST(a_segment_without_a_whole_head_is_removed_with_its_log)
+{
+	struct error err = { 0 };
+	write_file("00000000000000000000.log", "");
+	write_file("00000000000000000007.log", "no head");
+	CHECK_OK(log_segment_remove(world_posix(), test_directory(), "lake1", &err), &err);
+	CHECK_EQUAL(file_count(), 0);
+}
+
 struct definitions {
 	size_t count;
 	char text[512]; /* bodies in order, without their 'R' and oid, separated by spaces */
