@@ -3,18 +3,29 @@
 #include "engine/lake.h"
 #include "engine/process.h"
 
-/* The source is let go first: a kill before the commit leaves a lake that says what is missing. */
+static bool drop_from_source(struct world *world, const struct configuration *configuration,
+	const struct lake *lake, struct error *err)
+{
+	struct source *source;
+	if (!lake_open_source(world, configuration, lake, &source, err))
+		return false;
+	const bool is_dropped = source_drop(source, err);
+	source_close(source);
+	return is_dropped;
+}
+
+/*
+ * The source is let go first: a kill before the commit leaves a lake that says what is missing.  A
+ * lake that has made nothing there has nothing to drop: what bears its names is another's.
+ */
 static bool drop(struct world *world, const struct configuration *configuration,
 	struct catalog *catalog, struct arena *arena, struct error *err)
 {
 	struct catalog_view view;
-	struct source *source;
-	if (!catalog_load(catalog, arena, &view, err) ||
-		!lake_open_source(world, configuration, &view.lake, &source, err))
+	if (!catalog_load(catalog, arena, &view, err))
 		return false;
-	const bool is_dropped = source_drop(source, err);
-	source_close(source);
-	if (!is_dropped)
+	const bool has_made = view.lake.phase == LAKE_STARTING || view.lake.phase == LAKE_LIVE;
+	if (has_made && !drop_from_source(world, configuration, &view.lake, err))
 		return false;
 
 	char commit_id[UUID_TEXT_SIZE];
@@ -34,8 +45,12 @@ static bool drop(struct world *world, const struct configuration *configuration,
 	size_t conflict;
 	if (!catalog_commit(catalog, &commit, &conflict, err))
 		return false;
-	printf("slot and publications \"%s\" are dropped from the source; the tables stay in %s\n",
-		lake.slot_name, configuration->lake_warehouse);
+	if (has_made)
+		printf("slot and publications \"%s\" are dropped from the source; the tables "
+		       "stay in %s\n",
+			lake.slot_name, configuration->lake_warehouse);
+	else
+		printf("the lake has no slot and no publication at the source\n");
 	return true;
 }
 

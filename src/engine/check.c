@@ -10,6 +10,29 @@ static bool read_everything_again(struct error *err)
 		err, "Run \"walberg snapshot --all\" to read everything again from this server.");
 }
 
+bool check_is_free(const struct lake *lake, const struct source_state *source, struct error *err)
+{
+	if (source->has_slot) {
+		error_set(err, ERROR_SETUP,
+			"replication slot \"%s\" exists already and is not this lake's",
+			lake->slot_name);
+		return error_hint(err,
+			"Give this lake another name for its slot (source.slot). If nobody needs "
+			"the slot any more: SELECT pg_drop_replication_slot('%s').",
+			lake->slot_name);
+	}
+	if (source->publication != NULL) {
+		error_set(err, ERROR_SETUP,
+			"publication \"%s\" exists already and is not this lake's",
+			source->publication);
+		return error_hint(err,
+			"Give this lake another name for its slot and publications (source.slot). "
+			"If nobody needs the publication any more: DROP PUBLICATION \"%s\".",
+			source->publication);
+	}
+	return true;
+}
+
 bool check_source(const struct lake *lake, const struct source_state *source, struct error *err)
 {
 	if (strcmp(lake->system_identifier, source->system_identifier) != 0) {

@@ -10,6 +10,11 @@
 #include "catalog/catalog.h"
 #include "source/source.h"
 
+/* Whether a new lake may make its slot and publications: what there is of their names is not its.
+ */
+bool check_is_free(
+	const struct lake *lake, const struct source_state *source, struct error *err) MUST_CHECK;
+
 /* Before the log is opened, and at each new connection. */
 bool check_source(
 	const struct lake *lake, const struct source_state *source, struct error *err) MUST_CHECK;

@@ -69,6 +69,25 @@ TEST(a_lake_does_not_go_on_with_another_server)
 	check_refused(&err, "replication slot \"walberg_ab\" was invalidated");
 }
 
+TEST(a_new_lake_takes_no_slot_and_no_publication_that_are_there_already)
+{
+	const struct lake lake = lake_of();
+	struct source_state source = source_of();
+	struct error err;
+	CHECK(!check_is_free(&lake, &source, &err));
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK(strstr(err.text, "slot \"walberg_ab\" exists already") != NULL);
+	CHECK(strstr(err.hint, "source.slot") != NULL);
+	source.has_slot = false;
+	source.publication = "walberg_ab_append";
+	CHECK(!check_is_free(&lake, &source, &err));
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK(strstr(err.text, "publication \"walberg_ab_append\" exists already") != NULL);
+	CHECK(strstr(err.hint, "source.slot") != NULL);
+	source.publication = NULL;
+	CHECK_OK(check_is_free(&lake, &source, &err), &err);
+}
+
 /* The slot was made again, or the lake and its log are an older copy. */
 TEST(a_slot_beyond_lake_and_log_is_a_gap)
 {

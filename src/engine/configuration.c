@@ -25,9 +25,8 @@ static const struct setting SETTINGS[] = {
 	{ "source.tables", SETTING_LIST, "*.*", AT(source_tables),
 		.help = "Tables to capture, as schema.table; * stands for any part." },
 	{ "source.slot", SETTING_TEXT, NULL, AT(source_slot),
-		.help = "Name of the replication slot and the publications; walberg_<lake id> "
-			"unless "
-			"set when the lake is made." },
+		.help = "Name of the replication slot and the publications, which may not exist "
+			"before the lake makes them; walberg_<lake id> unless set then." },
 	{ "source.connect_timeout", SETTING_DURATION, "10s", .minimum = 1000 * 1000,
 		AT(source_connect_timeout),
 		.help = "How long a connection to the source may take, and one to a catalog in "

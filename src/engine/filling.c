@@ -331,11 +331,15 @@ static bool fill_all(
 
 /*
  * The commit that says STARTING comes before anything is dropped or made: a process that still
- * fills this lake finds another commit number and gives up.
+ * fills this lake finds another commit number and gives up.  From then on a slot and publications
+ * of the lake's names are its own; those that a new lake finds are not.
  */
 static bool announce(struct beginning *beginning, struct error *err)
 {
-	if (!source_inspect(beginning->source, &beginning->arena, &beginning->state, err))
+	const struct lake *lake = publisher_lake(beginning->publisher);
+	const bool is_new = lake->phase == LAKE_NEW || lake->phase == LAKE_DROPPED;
+	if (!source_inspect(beginning->source, &beginning->arena, &beginning->state, err) ||
+		(is_new && !check_is_free(lake, &beginning->state, err)))
 		return false;
 	publisher_set_phase(beginning->publisher, LAKE_STARTING);
 	publisher_set_source(beginning->publisher, beginning->state.system_identifier,

@@ -247,6 +247,21 @@ TEST(a_filling_that_stops_leaves_nothing_that_counts_and_begins_again)
 	filled_end(&f);
 }
 
+TEST(a_new_lake_leaves_a_slot_of_its_name_that_is_there_already)
+{
+	struct filled f;
+	filled_begin(&f);
+	recording_add_table(f.recording, &script_items);
+	connect(&f);
+	f.server.has_slot = true;
+	CHECK(!begin_lake(&f));
+	CHECK_EQUAL(f.err.kind, ERROR_SETUP);
+	CHECK(strstr(f.err.text, "exists already") != NULL);
+	CHECK(f.server.has_slot);
+	CHECK_EQUAL(view_of(&f).lake.phase, LAKE_NEW);
+	filled_end(&f);
+}
+
 /* Before a slot or publication is made or dropped the catalog says so. */
 TEST(a_lake_that_is_read_all_again_says_so_before_it_touches_the_source)
 {

@@ -27,6 +27,16 @@ void lake_close(struct lake_parts *parts)
 	*parts = (struct lake_parts){ 0 };
 }
 
+static void name_slot(
+	const struct configuration *configuration, struct lake *lake, struct arena *arena)
+{
+	lake->slot_name = configuration->source_slot != NULL
+				  ? configuration->source_slot
+				  : arena_format(arena, "walberg_%s", lake->id);
+	lake->publication_name = lake->slot_name;
+	lake->append_publication_name = arena_format(arena, "%s_append", lake->slot_name);
+}
+
 static bool create(struct world *world, const struct configuration *configuration,
 	struct catalog *catalog, struct arena *arena, struct error *err)
 {
@@ -34,28 +44,45 @@ static bool create(struct world *world, const struct configuration *configuratio
 	world_random(world, random, sizeof random);
 	const char *id =
 		arena_format(arena, "%02x%02x%02x%02x", random[0], random[1], random[2], random[3]);
-	const char *name = configuration->source_slot != NULL
-				   ? configuration->source_slot
-				   : arena_format(arena, "walberg_%s", id);
 	char commit_id[UUID_TEXT_SIZE];
-	const struct lake lake = {
+	struct lake lake = {
 		.id = id,
-		.slot_name = name,
-		.publication_name = name,
-		.append_publication_name = arena_format(arena, "%s_append", name),
 		.system_identifier = "",
 		.phase = LAKE_NEW,
 		.commit_id = world_uuid(world, commit_id),
 		.log_id = "",
 	};
+	name_slot(configuration, &lake, arena);
 	return catalog_create(catalog, &lake, err);
+}
+
+/* Until a lake makes its slot, the name may change: the one that was chosen may be taken. */
+static bool rename_slot(struct world *world, const struct configuration *configuration,
+	struct catalog *catalog, struct arena *arena, struct catalog_view *view, struct error *err)
+{
+	struct lake lake = view->lake;
+	if (lake.phase != LAKE_NEW && lake.phase != LAKE_DROPPED)
+		return true;
+	name_slot(configuration, &lake, arena);
+	if (strcmp(lake.slot_name, view->lake.slot_name) == 0)
+		return true;
+	char commit_id[UUID_TEXT_SIZE];
+	lake.commit_number++;
+	lake.commit_id = world_uuid(world, commit_id);
+	const struct catalog_commit commit = {
+		.base_commit_number = view->lake.commit_number,
+		.lake = &lake,
+	};
+	size_t conflict;
+	return catalog_commit(catalog, &commit, &conflict, err) &&
+	       catalog_load(catalog, arena, view, err);
 }
 
 bool lake_load_or_create(struct world *world, const struct configuration *configuration,
 	struct catalog *catalog, struct arena *arena, struct catalog_view *out, struct error *err)
 {
 	if (catalog_load(catalog, arena, out, err))
-		return true;
+		return rename_slot(world, configuration, catalog, arena, out, err);
 	if (err->kind != ERROR_MISSING)
 		return false;
 	return create(world, configuration, catalog, arena, err) &&

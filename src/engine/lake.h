@@ -47,7 +47,10 @@ struct postgres_target lake_source_target(const struct configuration *configurat
 struct postgres_target lake_catalog_target(
 	const struct configuration *configuration, const char *url);
 
-/* Loads the lake, or puts the first row of a new one, with a random id. */
+/*
+ * Loads the lake, or puts the first row of a new one, with a random id.  One that has no slot yet
+ * takes the name that is configured now.
+ */
 bool lake_load_or_create(struct world *world, const struct configuration *configuration,
 	struct catalog *catalog, struct arena *arena, struct catalog_view *out,
 	struct error *err) MUST_CHECK;

@@ -23,6 +23,7 @@ LIES_AT(text, 40);
 LIES_AT(http, 240);
 LIES_AT(metrics.is_connected, 320);
 _Static_assert(STEP_COUNT == 6, "tests/support/walberg.py has a name for each step");
+
 enum {
 	LOCK_TRIES_MAX = 400, /* for two seconds: who only looks is gone long before */
 	LOCK_INTERVAL = 5 * 1000,

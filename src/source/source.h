@@ -38,7 +38,8 @@ struct source_state { /* in the arena of the call */
 	bool slot_is_active;
 	bool slot_is_lost; /* invalidated: the WAL that the lake needs is gone */
 	lsn_t confirmed_lsn;
-	lsn_t restart_lsn; /* WAL from here on is held back */
+	lsn_t restart_lsn;       /* WAL from here on is held back */
+	const char *publication; /* one of the lake's that exists; NULL: none does */
 
 	size_t relation_count; /* what is captured; a column of VALUE_NONE pauses its table */
 	struct relation *relations;

@@ -301,6 +301,22 @@ static bool read_slot(struct postgres_source *source, struct source_state *out, 
 	return true;
 }
 
+static bool read_publication(struct postgres_source *source, struct arena *arena,
+	struct source_state *out, struct error *err)
+{
+	const char *sql = arena_format(arena,
+		"SELECT min(pubname) FROM pg_publication WHERE pubname IN (%s, %s)",
+		postgres_literal(arena, source->options.publication_name),
+		postgres_literal(arena, source->options.append_publication_name));
+	struct postgres_rows rows;
+	if (!postgres_query(source->control, sql, &rows, err))
+		return false;
+	const char *name = postgres_text(&rows, 0, 0);
+	out->publication = name != NULL ? arena_copy_cstring(arena, name) : NULL;
+	postgres_rows_close(&rows);
+	return true;
+}
+
 static bool read_current_lsn(
 	struct postgres_source *source, struct source_state *out, struct error *err)
 {
@@ -326,7 +342,8 @@ bool postgres_source_inspect(
 	/* The position first: what is read after it is at least as new. */
 	const bool is_read = read_current_lsn(source, out, err) &&
 			     read_tables(source, arena, out, err) &&
-			     read_columns(source, arena, out, err) && read_slot(source, out, err);
+			     read_columns(source, arena, out, err) && read_slot(source, out, err) &&
+			     read_publication(source, arena, out, err);
 	struct error ignored;
 	const bool is_ended = postgres_run(source->control, "ROLLBACK", is_read ? err : &ignored);
 	return is_read && is_ended;
