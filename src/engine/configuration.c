@@ -4,6 +4,7 @@
 #include "net/postgres.h"
 #include "store/s3/s3.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -372,12 +373,20 @@ bool configuration_catalog(const struct configuration *configuration, enum catal
 	return error_hint(err, "Use sqlite:PATH or postgresql://host:port/database.");
 }
 
+/* "s3:" of "s3:x/y": the beginning of a URI (RFC 3986, "Scheme"), which is no path. */
+static bool has_scheme(const char *text)
+{
+	static const char SCHEME[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789+.-";
+	return isalpha((unsigned char)text[0]) && text[strspn(text, SCHEME)] == ':';
+}
+
 /* --- loading -------------------------------------------------------------------------------- */
 
 static bool check_warehouse(const struct configuration *configuration, struct error *err)
 {
 	const char *warehouse = configuration->lake_warehouse;
-	if (warehouse == NULL || s3_is_location(warehouse) || strstr(warehouse, "://") == NULL)
+	if (warehouse == NULL || s3_is_location(warehouse) || !has_scheme(warehouse))
 		return true;
 	error_set(
 		err, ERROR_SETUP, "lake.warehouse \"%s\" is not a place that is known", warehouse);

@@ -300,12 +300,20 @@ TEST(a_warehouse_in_s3_is_taken_as_it_is_written)
 {
 	static const char *const SET[] = { "lake.warehouse=s3://bucket/a/../b" };
 	static const char *const OTHER[] = { "lake.warehouse=gs://bucket/x" };
+	static const char *const CUT[] = { "lake.warehouse=s3:mine/shop" };
+	static const char *const PATH[] = { "lake.warehouse=/a/s3:mine" };
 	struct loading loading = { .arguments = { .assignments = SET, .assignment_count = 1 } };
 	CHECK_OK(load(&loading), &loading.err);
 	CHECK_TEXT(loading.configuration.lake_warehouse, "s3://bucket/a/../b");
 	arena_deinit(&loading.arena);
 	loading.arguments.assignments = OTHER;
 	check_refused(&loading, "gs://bucket/x");
+	loading.arguments.assignments = CUT;
+	check_refused(&loading, "s3:mine/shop");
+	loading.arguments.assignments = PATH;
+	CHECK_OK(load(&loading), &loading.err);
+	CHECK_TEXT(loading.configuration.lake_warehouse, "/a/s3:mine");
+	arena_deinit(&loading.arena);
 }
 
 TEST(the_keys_of_other_s3_clients_are_understood)

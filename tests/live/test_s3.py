@@ -45,6 +45,7 @@ def assert_works(lake, database):
     ({"lake.warehouse": "s3://no-such-bucket/x"}, ["NoSuchBucket", 'bucket "no-such-bucket"']),
     ({"lake.warehouse": "s3://x"}, ["s3://x", "lower-case letters"]),
     ({"lake.warehouse": "gs://warehouse/x"}, ["gs://warehouse/x", "s3://BUCKET/PREFIX"]),
+    ({"lake.warehouse": "s3:warehouse/x"}, ["s3:warehouse/x", "s3://BUCKET/PREFIX"]),
     ({"s3.access_key": "reader", "s3.secret_key": "reader-secret"},
      ["AccessDenied", "s3:PutObject"]),
     ({"s3.session_token": "of-another"}, ["s3.session_token"]),
