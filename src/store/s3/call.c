@@ -38,6 +38,7 @@ enum hint {
 	HINT_TOKEN,
 	HINT_REGION,
 	HINT_CLOCK,
+	HINT_ENDPOINT,
 	HINT_SERVER,
 };
 
@@ -149,9 +150,19 @@ static void hint_at_server(
 			s3->bucket);
 	else if (hint == HINT_CLOCK)
 		error_hint(err, "Set the clock of this machine or of %s right.", s3->base.endpoint);
+	else if (hint == HINT_ENDPOINT)
+		error_hint(err, "Set s3.endpoint to the port of the S3 API: MinIO's is 9000, 9001 "
+				"is its console.");
 	else if (hint == HINT_SERVER)
 		error_hint(err, "Use a server that has S3's conditional writes and multipart "
 				"uploads.");
+}
+
+/* All that it knows of S3: "S3 API Requests must be made to API port." */
+static bool is_console_of_minio(const struct xml_error *error)
+{
+	return strcmp(error->code, "InvalidArgument") == 0 &&
+	       strstr(error->message, "must be made to API port") != NULL;
 }
 
 static enum hint fail(const struct s3_store *s3, unsigned status, const struct xml_error *error,
@@ -161,7 +172,8 @@ static enum hint fail(const struct s3_store *s3, unsigned status, const struct x
 	error_set(err, meaning.kind, "S3 answered %u %s%s%.200s", status, error->code,
 		error->message[0] != '\0' ? ": " : "", error->message);
 	hint_at_keys(s3, meaning.hint, err);
-	hint_at_server(s3, meaning.hint, error->region, err);
+	hint_at_server(
+		s3, is_console_of_minio(error) ? HINT_ENDPOINT : meaning.hint, error->region, err);
 	return meaning.hint;
 }
 

@@ -45,6 +45,11 @@ TEST(what_a_server_refuses_is_told_with_what_to_do)
 		"conditional writes");
 	check_refusal(507, DOCUMENT("XMinioStorageFull", ""), ERROR_LIMIT, "XMinioStorageFull",
 		"Free space");
+	check_refusal(400,
+		DOCUMENT("InvalidArgument",
+			"<Message>S3 API Requests must be made to API port.</Message>"),
+		ERROR_SETUP, "InvalidArgument", "9001 is its console");
+	check_refusal(400, DOCUMENT("InvalidArgument", ""), ERROR_SETUP, "InvalidArgument", "");
 	check_refusal(403, DOCUMENT("SomethingNew", ""), ERROR_SETUP, "SomethingNew", "");
 	check_refusal(400, "Client sent an HTTP request to an HTTPS server.", ERROR_SETUP,
 		"not as S3 does", "s3.endpoint");
