@@ -1,5 +1,6 @@
 #include "cmd/cmd.h"
 
+#include "catalog/place.h"
 #include "engine/lake.h"
 #include "engine/process.h"
 
@@ -45,10 +46,11 @@ static bool drop(struct world *world, const struct configuration *configuration,
 	size_t conflict;
 	if (!catalog_commit(catalog, &commit, &conflict, err))
 		return false;
+	const char *place = place_of_tables(&view, arena);
 	if (has_made)
 		printf("slot and publications \"%s\" are dropped from the source; the tables "
 		       "stay in %s\n",
-			lake.slot_name, configuration->lake_warehouse);
+			lake.slot_name, place != NULL ? place : configuration->lake_warehouse);
 	else
 		printf("the lake has no slot and no publication at the source\n");
 	return true;

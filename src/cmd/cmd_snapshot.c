@@ -211,7 +211,9 @@ bool cmd_snapshot(const struct cmd_line *line, struct error *err)
 	};
 	bool done = cmd_load_configuration(line, false, &arena, &configuration, err) &&
 		    lake_open_catalog(&configuration, true, &catalog, err) &&
-		    catalog_load(catalog, &arena, &view, err) && check(&order, &view, &arena, err);
+		    catalog_load(catalog, &arena, &view, err) &&
+		    lake_check_place(&configuration, &view, err) &&
+		    check(&order, &view, &arena, err);
 	catalog_close(catalog);
 	done = done && ask_and_wait(&order, err);
 	arena_deinit(&arena);

@@ -211,20 +211,24 @@ static bool look_at_probe(struct doctor *doctor, struct store *store)
 	return true;
 }
 
-static void look_at_owner(struct doctor *doctor, struct store *store)
+/* False: it is not this lake's, and nothing is tried there. */
+static bool look_at_owner(struct doctor *doctor, struct store *store)
 {
 	const char *lake_id = doctor->has_lake ? doctor->view.lake.id : "";
 	const char *owner;
 	struct error err;
 	if (!ownership_find(store, "", lake_id, &doctor->arena, &owner, &err))
-		return; /* the probe says more */
-	if (owner == NULL)
+		return true; /* the probe says more */
+	const bool is_right = (!doctor->has_lake || place_look(store, &doctor->view, &err)) &&
+			      (owner == NULL || ownership_check(store, lake_id, &err));
+	if (!is_right)
+		doctor_say_error(doctor, VERDICT_WRONG, "owner", &err);
+	else if (owner == NULL)
 		doctor_say(doctor, VERDICT_OK, "owner", NULL,
 			"no lake has taken the warehouse yet: \"walberg run\" does");
-	else if (ownership_check(store, lake_id, &err))
-		doctor_say(doctor, VERDICT_OK, "owner", NULL, "the warehouse is this lake's");
 	else
-		doctor_say_error(doctor, VERDICT_WRONG, "owner", &err);
+		doctor_say(doctor, VERDICT_OK, "owner", NULL, "the warehouse is this lake's");
+	return is_right;
 }
 
 static void look_at_s3_tls(struct doctor *doctor)
@@ -249,16 +253,18 @@ void doctor_look_at_store(struct doctor *doctor)
 	const bool is_local = !s3_is_location(warehouse);
 	struct store *store;
 	struct error err;
-	if (is_local && (!look_at_directory(doctor, "warehouse", warehouse) ||
-				access(warehouse, F_OK) != 0))
-		return; /* it is not there yet, and nothing is made here */
-	if (!lake_open_store(world_posix(), configuration, &store, &err)) {
+	if (!lake_look_store(world_posix(), configuration, &store, &err)) {
 		doctor_say_error(doctor, VERDICT_WRONG, "warehouse", &err);
+		return;
+	}
+	if (!look_at_owner(doctor, store) ||
+		(is_local && (!look_at_directory(doctor, "warehouse", warehouse) ||
+				     access(warehouse, F_OK) != 0))) {
+		store_close(store); /* what is not there yet is not made here */
 		return;
 	}
 	if (look_at_probe(doctor, store) && !is_local)
 		look_at_condition(doctor, store);
-	look_at_owner(doctor, store);
 	store_close(store);
 	if (is_local)
 		look_at_free(doctor, warehouse, FREE_BYTES_WARNING, "the warehouse wants");

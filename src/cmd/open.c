@@ -48,7 +48,7 @@ bool cmd_open_tables(
 	struct cache *cache;
 	if (!lake_open_catalog(configuration, true, &catalog, err))
 		return false;
-	if (!lake_open_store(world_posix(), configuration, &store, err) ||
+	if (!lake_look_store(world_posix(), configuration, &store, err) ||
 		!open_cache(configuration, store, &cache, err)) {
 		if (store != NULL)
 			store_close(store);

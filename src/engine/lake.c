@@ -8,11 +8,28 @@ enum {
 	QUIET_BYTES_MIN = 16 * 1024,
 };
 
+/* Of a lake that is there already. */
+static bool check_tables(
+	struct world *world, const struct configuration *configuration, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct catalog *catalog = NULL;
+	struct catalog_view view;
+	const bool is_there = lake_open_catalog(configuration, true, &catalog, err) &&
+			      catalog_load(catalog, &arena, &view, err);
+	const bool done = is_there ? lake_look_for_place(world, configuration, &view, err)
+				   : err->kind == ERROR_MISSING;
+	catalog_close(catalog);
+	arena_deinit(&arena);
+	return done;
+}
+
 bool lake_open(struct world *world, const struct configuration *configuration,
 	struct lake_parts *out, struct error *err)
 {
 	*out = (struct lake_parts){ 0 };
 	if (world_make_directories(world, configuration->lake_directory, err) &&
+		check_tables(world, configuration, err) &&
 		lake_open_store(world, configuration, &out->store, err) &&
 		lake_make_catalog(configuration, &out->catalog, err))
 		return true;

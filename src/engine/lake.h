@@ -13,7 +13,10 @@ struct lake_parts {
 	bool catalog_is_on_source; /* on its server: each commit makes WAL there */
 };
 
-/* For writing: makes directories and the catalog where they are missing. */
+/*
+ * For writing: makes directories and the catalog where they are missing.  SETUP, and nothing is
+ * made, when the lake's tables are in another place than lake.warehouse says.
+ */
 bool lake_open(struct world *world, const struct configuration *configuration,
 	struct lake_parts *out, struct error *err) MUST_CHECK;
 
@@ -27,7 +30,16 @@ bool lake_open_catalog(const struct configuration *configuration, bool is_read_o
 /* A directory is made when it is missing; a bucket is asked nothing yet. */
 bool lake_open_store(struct world *world, const struct configuration *configuration,
 	struct store **out, struct error *err) MUST_CHECK;
+/* For looking: nothing is made. */
+bool lake_look_store(struct world *world, const struct configuration *configuration,
+	struct store **out, struct error *err) MUST_CHECK;
 void lake_close(struct lake_parts *parts);
+
+/* As place_check() and place_look() (catalog/place.h), before anything is made or opened. */
+bool lake_check_place(const struct configuration *configuration, const struct catalog_view *view,
+	struct error *err) MUST_CHECK;
+bool lake_look_for_place(struct world *world, const struct configuration *configuration,
+	const struct catalog_view *view, struct error *err) MUST_CHECK;
 
 enum catalog_server {
 	CATALOG_NOWHERE = 0, /* not known: it has to be made yet, or its server lets nobody in */

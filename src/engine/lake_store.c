@@ -1,5 +1,6 @@
 #include "engine/lake.h"
 
+#include "catalog/place.h"
 #include "store/s3/s3.h"
 #include "table/table.h"
 
@@ -34,14 +35,52 @@ static bool open_s3(struct world *world, const struct configuration *configurati
 	return store_s3_open(world, &options, out, err);
 }
 
+bool lake_look_store(struct world *world, const struct configuration *configuration,
+	struct store **out, struct error *err)
+{
+	if (!s3_is_location(configuration->lake_warehouse)) {
+		*out = store_local_look(world, configuration->lake_warehouse);
+		return true;
+	}
+	struct arena arena = { 0 };
+	*out = NULL;
+	const bool done = open_s3(world, configuration, &arena, out, err);
+	arena_deinit(&arena);
+	return done;
+}
+
 bool lake_open_store(struct world *world, const struct configuration *configuration,
 	struct store **out, struct error *err)
 {
 	if (!s3_is_location(configuration->lake_warehouse))
 		return store_local_open(world, configuration->lake_warehouse, out, err);
+	return lake_look_store(world, configuration, out, err);
+}
+
+/* --- where the tables are --- */
+
+bool lake_check_place(const struct configuration *configuration, const struct catalog_view *view,
+	struct error *err)
+{
 	struct arena arena = { 0 };
-	*out = NULL;
-	const bool done = open_s3(world, configuration, &arena, out, err);
+	char *location = arena_format(&arena, "%s%s",
+		s3_is_location(configuration->lake_warehouse) ? "" : "file://",
+		configuration->lake_warehouse);
+	for (size_t size = strlen(location); location[size - 1] == '/';)
+		location[--size] = '\0';
+	const struct store named = { .location = location };
+	const bool done = place_check(&named, view, err);
 	arena_deinit(&arena);
+	return done;
+}
+
+bool lake_look_for_place(struct world *world, const struct configuration *configuration,
+	const struct catalog_view *view, struct error *err)
+{
+	struct store *store = NULL;
+	const bool done = lake_check_place(configuration, view, err) &&
+			  lake_look_store(world, configuration, &store, err) &&
+			  place_look(store, view, err);
+	store_close(store);
 	return done;
 }

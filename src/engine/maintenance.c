@@ -104,16 +104,25 @@ static bool hold(struct maintenance *maintenance, struct error *err)
 	       lake_open_catalog(configuration, false, catalog, err) && catalog_lock(*catalog, err);
 }
 
+/* First only looked for, so that a wrong --lake makes no directory, nor a wrong warehouse. */
+static bool check_place(const struct maintenance_options *options, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct catalog *catalog = NULL;
+	struct catalog_view view;
+	const bool done = lake_open_catalog(options->configuration, true, &catalog, err) &&
+			  catalog_load(catalog, &arena, &view, err) &&
+			  lake_look_for_place(options->world, options->configuration, &view, err);
+	catalog_close(catalog);
+	arena_deinit(&arena);
+	return done;
+}
+
 static bool open_lake(struct maintenance *maintenance, struct error *err)
 {
 	const struct maintenance_options *options = &maintenance->options;
 	const struct configuration *configuration = options->configuration;
-	struct catalog *looked;
-	/* First only looked for, so that a wrong --lake makes no directory. */
-	if (!lake_open_catalog(configuration, true, &looked, err))
-		return false;
-	catalog_close(looked);
-	return check_apart(configuration, err) &&
+	return check_apart(configuration, err) && check_place(options, err) &&
 	       process_look(configuration->lake_directory, &maintenance->activity,
 		       &maintenance->is_running, err) &&
 	       hold(maintenance, err) &&

@@ -17,7 +17,7 @@ static bool starts_with(const char *text, const char *prefix)
 bool ownership_find(struct store *store, const char *folder, const char *lake_id,
 	struct arena *arena, const char **owner, struct error *err)
 {
-	const char *place = arena_format(arena, "%s" OWNERSHIP_FOLDER, folder);
+	const char *place = arena_format(arena, "%s" PLACE_MARKS, folder);
 	struct object_info *objects;
 	size_t count;
 	*owner = NULL;
@@ -35,9 +35,8 @@ static bool refuse(const struct store *store, const char *owner, struct error *e
 {
 	error_set(err, ERROR_SETUP, "the warehouse \"%s\" belongs to the lake %s", store->location,
 		owner);
-	return error_hint(err,
-		"Choose another place in lake.warehouse. When that lake is gone for "
-		"good, with its catalog, empty this one, " OWNERSHIP_FOLDER " included.");
+	return error_hint(err, "Choose another place in lake.warehouse. When that lake is gone for "
+			       "good, with its catalog, empty this one, " PLACE_MARKS " included.");
 }
 
 /* *is_taken is false when it is nobody's. */
@@ -90,7 +89,7 @@ bool ownership_check_folder(struct store *store, const char *folder, struct erro
 /* How long the name of the folder is that belongs to somebody else, as this object says; or 0. */
 static size_t size_of_folder(const char *path)
 {
-	static const char *const SIGNS[] = { "/" OWNERSHIP_FOLDER, "/" HADOOP_TABLE };
+	static const char *const SIGNS[] = { "/" PLACE_MARKS, "/" HADOOP_TABLE };
 	for (size_t i = 0; i < sizeof SIGNS / sizeof *SIGNS; i++) {
 		const char *sign = strstr(path, SIGNS[i]);
 		if (sign != NULL)
@@ -131,7 +130,7 @@ size_t ownership_leave_out(struct object_info *objects, size_t count, struct are
 			!starts_with(path, folders[next]))
 			next++;
 		const bool is_other = next < folder_count && starts_with(path, folders[next]);
-		if (!is_other && !starts_with(path, OWNERSHIP_FOLDER))
+		if (!is_other && !starts_with(path, PLACE_MARKS))
 			objects[kept++] = objects[i];
 	}
 	return kept;
@@ -223,17 +222,9 @@ static bool check_no_unknown_table(struct store *store, struct catalog *catalog,
 	return done;
 }
 
-static bool has_tables(const struct catalog_view *view, const struct store *store)
-{
-	for (size_t i = 0; i < view->table_count; i++)
-		if (store_path(store, view->tables[i].metadata_location) != NULL)
-			return true;
-	return false;
-}
-
 static bool put(struct store *store, const char *lake_id, struct arena *arena, struct error *err)
 {
-	const char *path = arena_format(arena, OWNERSHIP_FOLDER "%s", lake_id);
+	const char *path = arena_format(arena, PLACE_MARKS "%s", lake_id);
 	const char *text = arena_format(arena,
 		"This place belongs to the walberg lake %s: what its tables do not name is removed "
 		"from it.\n",
@@ -255,11 +246,11 @@ bool ownership_take(struct store *store, struct catalog *catalog, struct error *
 	struct arena arena = { 0 };
 	struct catalog_view view;
 	bool is_taken = false;
-	bool done = catalog_load(catalog, &arena, &view, err) &&
+	bool done = catalog_load(catalog, &arena, &view, err) && place_check(store, &view, err) &&
 		    check(store, view.lake.id, &is_taken, err);
 	if (done && !is_taken)
-		done = (has_tables(&view, store) ||
-			       check_no_unknown_table(store, catalog, view.lake.id, &arena, err)) &&
+		done = place_look(store, &view, err) &&
+		       check_no_unknown_table(store, catalog, view.lake.id, &arena, err) &&
 		       put(store, view.lake.id, &arena, err);
 	arena_deinit(&arena);
 	return done;

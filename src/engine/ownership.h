@@ -13,10 +13,7 @@
 #ifndef ENGINE_OWNERSHIP_H
 #define ENGINE_OWNERSHIP_H
 
-#include "catalog/catalog.h"
-#include "store/store.h"
-
-#define OWNERSHIP_FOLDER ".walberg/"
+#include "catalog/place.h"
 
 /*
  * Whose the folder is ("" or with its '/'), in the arena; NULL: nobody has taken it.  Of several,
@@ -26,8 +23,9 @@ bool ownership_find(struct store *store, const char *folder, const char *lake_id
 	struct arena *arena, const char **owner, struct error *err) MUST_CHECK;
 
 /*
- * The lake's from now on, if it is nobody's: SETUP when it is another's, and when a new lake finds
- * tables there that no catalog of its database knows, or that are another lake's.
+ * The lake's from now on, if it is nobody's: SETUP when it is another's, when the lake's tables are
+ * in another place (catalog/place.h), and when a lake without tables finds some there that no
+ * catalog of its database knows, or that are another lake's.
  */
 bool ownership_take(struct store *store, struct catalog *catalog, struct error *err) MUST_CHECK;
 

@@ -121,15 +121,23 @@ TEST(a_new_lake_takes_no_warehouse_with_tables_that_its_catalog_does_not_know)
 	arena_deinit(&arena);
 }
 
-TEST(a_lake_takes_the_warehouse_that_its_tables_are_in)
+TEST(a_lake_with_tables_takes_no_warehouse_but_its_own)
 {
 	struct published lake;
+	struct store *elsewhere = store_memory_open(world_posix(), "memory://elsewhere");
 	published_open(&lake);
 	CHECK(published_row(&lake, "items")->metadata_location[0] != '\0');
-	put(lake.store, "theirs/t/metadata/00001-a.metadata.json");
+	CHECK(!ownership_take(elsewhere, lake.catalog.inner, &lake.err));
+	CHECK_EQUAL(lake.err.kind, ERROR_SETUP);
+	CHECK(strstr(lake.err.text, "lake.warehouse is \"memory://elsewhere\"") != NULL);
+	CHECK_TEXT(owner_of(elsewhere, "", &lake.arena), "");
+	CHECK(!ownership_take(lake.store, lake.catalog.inner, &lake.err));
+	CHECK(strstr(lake.err.text, "\".walberg/test\"") != NULL);
+	CHECK_TEXT(owner_of(lake.store, "", &lake.arena), "");
+	put(lake.store, ".walberg/test");
 	CHECK_OK(ownership_take(lake.store, lake.catalog.inner, &lake.err), &lake.err);
-	CHECK_TEXT(owner_of(lake.store, "", &lake.arena), "test");
 	published_close(&lake);
+	store_close(elsewhere);
 }
 
 /* As another program would have written it. */

@@ -1,5 +1,6 @@
 #include "query/lake_tables.h"
 
+#include "catalog/place.h"
 #include "iceberg/manifest.h"
 #include "iceberg/metadata.h"
 #include "query/fetch.h"
@@ -128,12 +129,13 @@ static bool read_object(const struct lake_tables *lake, const char *uri, size_t 
 {
 	const char *path = store_path(lake->store, uri);
 	if (path == NULL)
-		return error_set(err, ERROR_UNSUPPORTED, "\"%s\" is not in the warehouse %s", uri,
-			lake->store->location);
+		return place_check(lake->store, &lake->view, err) &&
+		       error_set(err, ERROR_UNSUPPORTED, "\"%s\" is not in the warehouse %s", uri,
+			       lake->store->location);
 	if (lake->cache != NULL ? cache_get(lake->cache, lake->store, path, size_max, out, err)
 				: store_get(lake->store, path, size_max, out, err))
 		return true;
-	if (err->kind != ERROR_MISSING)
+	if (err->kind != ERROR_MISSING || !place_look(lake->store, &lake->view, err))
 		return false;
 	error_set(err, ERROR_CORRUPT, "\"%s\" is named by the lake, but it is gone", uri);
 	return error_hint(err, "Bring the file back from a copy, or take the table in again with "

@@ -10,7 +10,8 @@
  * table that was paused or read again, what lies between.
  *
  * Kinds: those of catalog.h and store.h; MISSING when there is no lake; CORRUPT for metadata that
- * breaks its format or is gone; UNSUPPORTED for files that are not read here (deletion vectors,
+ * breaks its format or is gone; SETUP when all tables are in another place (catalog/place.h);
+ * UNSUPPORTED for files that are not read here (deletion vectors,
  * equality deletes, formats other than Parquet, files that are not in the store).
  */
 #ifndef QUERY_LAKE_TABLES_H

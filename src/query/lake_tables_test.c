@@ -2,6 +2,7 @@
 
 #include "base/test.h"
 #include "base/world.h"
+#include "catalog/place.h"
 #include "iceberg/manifest.h"
 #include "iceberg/update.h"
 #include "query/query.h"
@@ -242,6 +243,7 @@ static void lab_open(struct lab *lab)
 	};
 	CHECK_OK(session_open(&options, &lab->writer, &err), &err);
 	CHECK_OK(store_local_open(world_posix(), lab->directory, &lab->store, &err), &err);
+	CHECK_OK(store_put(lab->store, PLACE_MARKS "lake", BYTES_LITERAL(""), &err), &err);
 	lab->catalog = catalog_memory_open();
 	lab->table = (struct catalog_table){
 		.namespace_name = "public",

@@ -457,8 +457,7 @@ static char *without_trailing_slashes(const char *directory)
 	return copy;
 }
 
-bool store_local_open(
-	struct world *world, const char *directory, struct store **out, struct error *err)
+struct store *store_local_look(struct world *world, const char *directory)
 {
 	static const struct store_ops OPS = {
 		.scheme = "file",
@@ -470,17 +469,22 @@ bool store_local_open(
 		.close = local_close,
 	};
 	assert(directory[0] == '/');
-	*out = NULL;
 	struct local_store *local = memory_allocate(1, sizeof *local);
 	local->base.ops = &OPS;
 	local->world = world;
 	local->directory = without_trailing_slashes(directory);
 	local->base.location = text_join("file:/", local->directory);
 	pthread_mutex_init(&local->lock, NULL);
-	if (!prepare(local, err)) {
-		local_close(&local->base);
-		return error_context(err, "opening the store in \"%s\"", directory);
-	}
-	*out = &local->base;
-	return true;
+	return &local->base;
+}
+
+bool store_local_open(
+	struct world *world, const char *directory, struct store **out, struct error *err)
+{
+	*out = store_local_look(world, directory);
+	if (prepare((struct local_store *)*out, err))
+		return true;
+	store_close(*out);
+	*out = NULL;
+	return error_context(err, "opening the store in \"%s\"", directory);
 }

@@ -133,6 +133,8 @@ bool store_may_hold(const struct store *store, const char *uri);
 /* A directory of the world, made when missing.  Temporary names live in directory/.tmp. */
 bool store_local_open(struct world *world, const char *directory, struct store **out,
 	struct error *err) MUST_CHECK;
+/* For looking: nothing is made, and what is missing has no objects. */
+struct store *store_local_look(struct world *world, const char *directory);
 struct store *store_memory_open(struct world *world, const char *location);
 
 /*

@@ -406,6 +406,24 @@ TEST(store_on_a_disk_makes_a_removed_directory_again)
 	world_sim_close(world);
 }
 
+TEST(looking_at_a_store_on_a_disk_makes_nothing)
+{
+	struct world *world = world_sim_open(test_seed());
+	struct store *store = store_local_look(world, "/not/there");
+	struct arena arena = { 0 };
+	struct object_info *objects;
+	struct file_info *files;
+	size_t count = 1;
+	struct error err;
+	CHECK_OK(store_list(store, "", &arena, &objects, &count, &err), &err);
+	CHECK_EQUAL(count, 0);
+	CHECK(!world_list(world, "/not", &arena, &files, &count, &err));
+	CHECK_EQUAL(err.kind, ERROR_MISSING);
+	store_close(store);
+	world_sim_close(world);
+	arena_deinit(&arena);
+}
+
 TEST(store_forgets_uploads_of_long_ago_and_no_others)
 {
 	struct world *world = world_sim_open(test_seed());

@@ -2,13 +2,14 @@
 each other leave each other's files alone, whatever is run."""
 
 import json
+import pathlib
 
 import pytest
 
 from conftest import BOTH
 from support.compare import assert_equal
 from support.place import acting_as
-from support.refusal import assert_refused
+from support.refusal import assert_one_error, assert_refused
 from support.remote import BUCKET
 from test_doctor import examine
 
@@ -177,16 +178,102 @@ def test_a_lake_that_was_dropped_or_is_read_again_keeps_its_warehouse(database, 
         f".walberg/{own}"]
 
 
-@both
-def test_a_warehouse_that_is_nobodys_is_taken_at_the_next_start(database, lake):
-    lake.stop()
-    remove(lake, f".walberg/{lake_id(lake)}")
-    result = lake.call("maintain", "--orphans")
-    assert result.returncode == 1
-    assert "no lake has taken the warehouse" in result.stderr and "hint:" in result.stderr
-    assert maintain(lake, "--dry-run")["named"] > 10
+# ---- a warehouse that the lake's tables are not in -----------------------------------------
+
+READERS = [["snapshots"], ["sql", "SELECT count(*) FROM t"]]
+
+
+def assert_not_in_place(lake, *parts, readers=READERS):
+    """Nothing is begun, and nothing is changed: not in the catalog either."""
+    before = lake.catalog_rows("SELECT * FROM walberg_table")
+    assert before
+    assert_refused(lake, "this lake's tables are in", *parts)
+    for arguments in [["maintain", "--orphans", "--older-than", "0"],
+                      ["maintain", "--orphans", "--dry-run"], *readers]:
+        done = lake.call(*arguments)
+        assert_one_error(done.returncode, done.stderr, "this lake's tables are in", *parts)
+    code, found = examine(lake)
+    assert code == 1 and found["store", "owner"][0] == "wrong"
+    assert "this lake's tables are in" in found["store", "owner"][1]
+    assert lake.catalog_rows("SELECT * FROM walberg_table") == before
+    assert not lake.catalog_rows("SELECT * FROM walberg_request")
+
+
+def assert_goes_on(lake, database):
     fill(database, lake)
-    assert f".walberg/{lake_id(lake)}" in lake.place.objects()
-    lake.stop()
+    assert lake.table("public.t")[0] == "live"
+    assert lake.stop() == 0
     assert maintain(lake)["orphans"] == 0
     assert_whole(lake, database)
+
+
+@both
+def test_a_lake_whose_warehouse_was_changed_or_forgotten_does_not_start(
+        database, lake, walberg):
+    lake.stop()
+    right, mine = place_of(lake), f'"{place_of(lake)}"'
+    wrong = [str(lake.directory / "files")]
+    if right.startswith("s3://"):
+        wrong = [right + "s", str(lake.directory / "warehouse"), right.rsplit("/", 1)[0]]
+    for place in wrong:
+        there = pathlib.Path(place)
+        was_there = there.exists()
+        lake.settings["lake.warehouse"] = place
+        is_around = place in right  # the tables can be read from there
+        assert_not_in_place(lake, mine, f'lake.warehouse is "{place}"', "walberg.yaml",
+                            readers=[] if is_around else READERS)
+        if not is_around:
+            done = lake.call("snapshot", "public.t")
+            assert_one_error(done.returncode, done.stderr, mine)
+        assert there.exists() == was_there and not (there / ".walberg").exists()
+    del lake.settings["lake.warehouse"]
+    assert_goes_on(lake, database)
+    other = walberg({"lake.warehouse": wrong[0]})  # nobody has taken it
+    other.start()
+    other.wait_live()
+
+
+@both
+def test_a_warehouse_without_the_lakes_mark_is_not_begun_in(database, lake):
+    lake.stop()
+    mark = f".walberg/{lake_id(lake)}"
+    before = set(lake.place.objects())
+    remove(lake, mark)
+    assert_not_in_place(lake, place_of(lake), f'"{mark}"', readers=[])
+    assert set(lake.place.objects()) == before - {mark}
+    put(lake, mark)
+    assert_goes_on(lake, database)
+
+
+def test_a_lake_that_was_moved_does_not_start_before_it_is_back(database, lake):
+    lake.stop()
+    home, away = lake.directory, lake.directory.with_name("away")
+    home.rename(away)
+    lake.directory = lake.place.directory = away
+    lake.place.file = away / "catalog.db"
+    assert_not_in_place(lake, f'"{home}/warehouse"', f'"{away}/warehouse"', "bring the directory")
+    away.rename(home)
+    lake.directory = lake.place.directory = home
+    lake.place.file = home / "catalog.db"
+    assert_goes_on(lake, database)
+
+
+def test_a_warehouse_whose_disk_is_not_mounted_is_not_made_anew(database, lake):
+    lake.stop()
+    there, away = lake.directory / "warehouse", lake.directory / "away"
+    there.rename(away)
+    assert_not_in_place(lake, f'"{there}"', "is the disk mounted")
+    assert not there.exists()
+    there.mkdir(mode=0o755)  # as a mount point is, which only root may change
+    assert_not_in_place(lake, f'"{there}"', "is the disk mounted")
+    assert not list(there.iterdir())
+    there.rmdir()
+    away.rename(there)
+    assert_goes_on(lake, database)
+
+
+def test_a_lake_that_is_dropped_says_where_its_tables_are(lake):
+    lake.stop()
+    place = place_of(lake)
+    lake.settings["lake.warehouse"] = "s3://mine/shop"
+    assert f"the tables stay in {place}" in lake.command("drop", lake.url)
