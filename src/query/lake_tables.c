@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 enum {
 	KEPT_METADATA_MAX = 64,
@@ -168,10 +169,59 @@ static bool find_metadata(
 
 /* ---- choosing a version ---- */
 
-static bool no_version(struct error *err)
+enum {
+	TIME_TEXT_SIZE = 32,
+	ASKED_TEXT_SIZE = 64,
+};
+
+static const char *time_text(int64_t seconds, char out[TIME_TEXT_SIZE])
 {
-	error_set(err, ERROR_MISSING, "there is no version that old, or it is not kept any more");
-	return error_hint(err, "\"walberg snapshots\" lists the positions that can be read.");
+	const time_t at = (time_t)seconds;
+	struct tm parts;
+	if (gmtime_r(&at, &parts) == NULL ||
+		strftime(out, TIME_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+		snprintf(out, TIME_TEXT_SIZE, "%" PRId64 " s", seconds);
+	return out;
+}
+
+static const char *asked_text(const struct version_selector *selector, char out[ASKED_TEXT_SIZE])
+{
+	char position[LSN_TEXT_SIZE], time[TIME_TEXT_SIZE];
+	if (selector->kind == VERSION_SNAPSHOT)
+		snprintf(out, ASKED_TEXT_SIZE, "%" PRId64, selector->snapshot_id);
+	else if (selector->kind == VERSION_POSITION)
+		snprintf(out, ASKED_TEXT_SIZE, "at %s", lsn_format(selector->position, position));
+	else
+		snprintf(out, ASKED_TEXT_SIZE, "of %s",
+			time_text(selector->timestamp / MICROS_PER_SECOND, time));
+	return out;
+}
+
+/* Of walberg's own that are kept; NULL. */
+static const struct snapshot *oldest_version(const struct metadata *metadata, lsn_t *position)
+{
+	for (size_t i = 0; i < metadata->snapshot_count; i++)
+		if (snapshot_position(&metadata->snapshots[i], position))
+			return &metadata->snapshots[i];
+	return NULL;
+}
+
+static bool no_version(const struct lake_tables *lake, size_t index,
+	const struct metadata *metadata, const struct version_selector *selector, struct error *err)
+{
+	char asked[ASKED_TEXT_SIZE], position[LSN_TEXT_SIZE], time[TIME_TEXT_SIZE];
+	const struct catalog_table *table = &lake->view.tables[index];
+	lsn_t oldest_position;
+	const struct snapshot *oldest = oldest_version(metadata, &oldest_position);
+	error_set(err, ERROR_MISSING, "table \"%s.%s\" has no version %s that is kept",
+		table->namespace_name, table->name, asked_text(selector, asked));
+	if (oldest == NULL)
+		return error_hint(
+			err, "\"walberg snapshots\" lists the positions that can be read.");
+	return error_hint(err,
+		"Its oldest is %s of %s; \"walberg snapshots\" lists all that can be read.",
+		lsn_format(oldest_position, position),
+		time_text(oldest->timestamp_ms / 1000, time));
 }
 
 static bool is_tagged(const struct metadata *metadata, int64_t snapshot_id)
@@ -207,8 +257,8 @@ static bool is_known_until(const struct snapshot *after, lsn_t position)
  * a tag says that this one was meant to be kept for the time after it.  When the table was read
  * again, what it was from its pause on is not known.
  */
-static bool find_newest(const struct metadata *metadata, lsn_t position_max,
-	int64_t timestamp_ms_max, const struct snapshot **out, struct error *err)
+static const struct snapshot *find_newest(
+	const struct metadata *metadata, lsn_t position_max, int64_t timestamp_ms_max)
 {
 	const struct snapshot *newest = NULL;
 	const struct snapshot *after = NULL;
@@ -227,15 +277,14 @@ static bool find_newest(const struct metadata *metadata, lsn_t position_max,
 		}
 	}
 	if (newest == NULL)
-		return no_version(err);
+		return NULL;
 	bool is_exact = newest_position == position_max || newest->timestamp_ms == timestamp_ms_max;
 	bool is_followed = after == NULL || follows(metadata, after, newest);
 	if (after != NULL && !is_exact && !is_known_until(after, position_max))
-		return no_version(err);
+		return NULL;
 	if (!is_exact && !is_followed && !is_tagged(metadata, newest->snapshot_id))
-		return no_version(err);
-	*out = newest;
-	return true;
+		return NULL;
+	return newest;
 }
 
 /* A table that stands still is not known beyond its position. */
@@ -259,8 +308,10 @@ static bool find_by_position(const struct lake_tables *lake, size_t index,
 	if (position > lake->view.lake.position)
 		return error_set(err, ERROR_MISSING, "the lake is at position %s, not further",
 			lsn_format(lake->view.lake.position, text));
-	return check_stands(lake, index, position, err) &&
-	       find_newest(metadata, position, INT64_MAX, out, err);
+	if (!check_stands(lake, index, position, err))
+		return false;
+	*out = find_newest(metadata, position, INT64_MAX);
+	return true;
 }
 
 /* A time between two commits of the lake is that of the earlier one. */
@@ -273,20 +324,22 @@ static bool find_by_time(const struct lake_tables *lake, size_t index,
 		if (lake->view.commits[i].timestamp_ms <= timestamp / 1000)
 			commit = &lake->view.commits[i];
 	if (commit == NULL)
-		return no_version(err);
-	return check_stands(lake, index, commit->position, err) &&
-	       find_newest(metadata, commit->position, commit->timestamp_ms, out, err);
+		return true;
+	if (!check_stands(lake, index, commit->position, err))
+		return false;
+	*out = find_newest(metadata, commit->position, commit->timestamp_ms);
+	return true;
 }
 
-/* *out is NULL for the newest version of a table that has none. */
-static bool find_snapshot(const struct lake_tables *lake, size_t index,
+/* Leaves *out NULL when there is no such version. */
+static bool find_selected(const struct lake_tables *lake, size_t index,
 	const struct metadata *metadata, const struct version_selector *selector,
 	const struct snapshot **out, struct error *err)
 {
 	switch (selector->kind) {
 	case VERSION_SNAPSHOT:
 		*out = metadata_find_snapshot(metadata, selector->snapshot_id);
-		return *out != NULL || no_version(err);
+		return true;
 	case VERSION_POSITION:
 		return find_by_position(lake, index, metadata, selector->position, out, err);
 	case VERSION_TIMESTAMP:
@@ -295,6 +348,18 @@ static bool find_snapshot(const struct lake_tables *lake, size_t index,
 		*out = metadata->current_snapshot;
 		return true;
 	}
+}
+
+/* *out is NULL for the newest version of a table that has none. */
+static bool find_snapshot(const struct lake_tables *lake, size_t index,
+	const struct metadata *metadata, const struct version_selector *selector,
+	const struct snapshot **out, struct error *err)
+{
+	*out = NULL;
+	if (!find_selected(lake, index, metadata, selector, out, err))
+		return false;
+	return *out != NULL || selector->kind == VERSION_NEWEST ||
+	       no_version(lake, index, metadata, selector, err);
 }
 
 /* ---- the files of a version ---- */

@@ -392,11 +392,12 @@ TEST(at_gives_what_the_lake_was_at_a_position_or_time)
 	EXPECT(&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:03'"), "0 2 3 4 5 6");
 	EXPECT(&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:03.999'"), "0 2 3 4 5 6");
 	EXPECT(&lab, IDS_AT("TIMESTAMP => now()"), "0 3 4 5");
-	EXPECT_ERROR(&lab, IDS_AT("VERSION => 9"), ERROR_MISSING, "no version");
-	EXPECT_ERROR(&lab, IDS_AT("VERSION => '0/FFF'"), ERROR_MISSING, "no version");
+	EXPECT_ERROR(&lab, IDS_AT("VERSION => 9"), ERROR_MISSING,
+		"table \"public.orders\" has no version 9 that is kept");
+	EXPECT_ERROR(&lab, IDS_AT("VERSION => '0/FFF'"), ERROR_MISSING, "no version at 0/FFF");
 	EXPECT_ERROR(&lab, IDS_AT("VERSION => '0/4001'"), ERROR_MISSING, "at position 0/4000");
 	EXPECT_ERROR(&lab, IDS_AT("TIMESTAMP => '1970-01-01 00:00:00.999'"), ERROR_MISSING,
-		"no version");
+		"no version of 1970-01-01 00:00:00 UTC");
 	lab_close(&lab);
 }
 
