@@ -41,27 +41,42 @@ struct option {
 	unsigned command;  /* of enum cmd_option; 0: every command takes it */
 	const char *help;
 	size_t offset; /* in struct cmd_line: of a const char *, or a bool */
+	/* In place of offset, false when the value is not what `form` says. */
+	bool (*take)(struct cmd_line *line, const char *value);
+	const char *form;
 };
+
+static bool take_from(struct cmd_line *line, const char *value)
+{
+	return line->has_from = lsn_parse(value, &line->from);
+}
+
+static bool take_older_than(struct cmd_line *line, const char *value)
+{
+	return setting_parse_duration(value, &line->older_than) && line->older_than >= 0;
+}
 
 #define AT(field) offsetof(struct cmd_line, field)
 
 /* --set is repeated, and has a place of its own. */
 static const struct option OPTIONS[] = {
-	{ "--lake", "DIR", 0, "the lake's directory (./lake)", AT(configuration.lake) },
+	{ "--lake", "DIR", 0, "the lake's directory (./lake)", AT(configuration.lake), NULL, NULL },
 	{ "-c", "FILE", 0, "the configuration (./walberg.yaml when it is there)",
-		AT(configuration.file) },
-	{ "--config", "FILE", 0, "the same as -c", AT(configuration.file) },
-	{ "--set", "KEY=VALUE", 0, "one setting; may be repeated", 0 },
-	{ "--json", NULL, CMD_JSON, "results for programs", AT(is_json) },
-	{ "--all", NULL, CMD_ALL, "every table", AT(is_all) },
+		AT(configuration.file), NULL, NULL },
+	{ "--config", "FILE", 0, "the same as -c", AT(configuration.file), NULL, NULL },
+	{ "--set", "KEY=VALUE", 0, "one setting; may be repeated", 0, NULL, NULL },
+	{ "--json", NULL, CMD_JSON, "results for programs", AT(is_json), NULL, NULL },
+	{ "--all", NULL, CMD_ALL, "every table", AT(is_all), NULL, NULL },
 	{ "--follow", NULL, CMD_FOLLOW, "go on with what comes, from now or from --from on",
-		AT(is_follow) },
-	{ "--from", "LSN", CMD_FROM, "only what was committed after this position", AT(from) },
+		AT(is_follow), NULL, NULL },
+	{ "--from", "LSN", CMD_FROM, "only what was committed after this position", 0, take_from,
+		"a position, as \"walberg snapshots\" writes it: 0/16B3748" },
 	{ "--orphans", NULL, CMD_ORPHANS, "files that no version of any table names",
-		AT(is_orphans) },
-	{ "--dry-run", NULL, CMD_DRY_RUN, "look, and remove nothing", AT(is_dry_run) },
+		AT(is_orphans), NULL, NULL },
+	{ "--dry-run", NULL, CMD_DRY_RUN, "look, and remove nothing", AT(is_dry_run), NULL, NULL },
 	{ "--older-than", "DURATION", CMD_OLDER_THAN,
-		"only files of at least this age (" CMD_OLDER_THAN_DEFAULT ")", AT(older_than) },
+		"only files of at least this age (" CMD_OLDER_THAN_DEFAULT ")", 0, take_older_than,
+		"a duration, as 3d, 12h or 30min" },
 };
 
 enum {
@@ -237,6 +252,9 @@ static bool take_value(struct parsing *parsing, const struct option *option, con
 	if (value == NULL || value[0] == '\0')
 		return complain("\"%s\" has no value", parsing->argv[parsing->at]);
 	parsing->given |= option->command;
+	if (option->take != NULL)
+		return option->take(&parsing->line, value) ||
+		       complain("%s \"%s\" is not %s", option->name, value, option->form);
 	if (strcmp(option->name, "--set") == 0)
 		parsing->assignments[configuration->assignment_count++] = value;
 	else
@@ -311,6 +329,15 @@ static bool check(const struct parsing *parsing)
 		command->name, command->arguments[0] ? " " : "", command->arguments);
 }
 
+static bool check_settings(const struct parsing *parsing)
+{
+	struct error err;
+	if (configuration_check_arguments(&parsing->line.configuration, &err))
+		return true;
+	error_print(&err, stderr);
+	return false;
+}
+
 static int run_command(const struct parsing *parsing)
 {
 	struct error err = { 0 };
@@ -345,7 +372,8 @@ static int answer(const struct parsing *parsing)
 	else if (parsing->wants_help)
 		print_help(stdout);
 	else
-		return check(parsing) ? run_command(parsing) : EXIT_USAGE;
+		return check(parsing) && check_settings(parsing) ? run_command(parsing)
+								 : EXIT_USAGE;
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_ERROR;
 }
 
@@ -360,6 +388,7 @@ int cmd_main(int argc, const char *const *argv, volatile sig_atomic_t *stop)
 	};
 	parsing.line.arguments = parsing.plain;
 	parsing.line.stop = stop;
+	(void)!setting_parse_duration(CMD_OLDER_THAN_DEFAULT, &parsing.line.older_than);
 	parsing.line.configuration.assignments = parsing.assignments;
 	const int code = parse(&parsing) ? answer(&parsing) : EXIT_USAGE;
 	arena_deinit(&arena);

@@ -10,6 +10,7 @@
 #define CMD_CMD_H
 
 #include "engine/configuration.h"
+#include "event/lsn.h"
 
 #include <signal.h>
 
@@ -22,13 +23,14 @@ enum {
 struct cmd_line { /* what was typed, options taken out */
 	struct configuration_arguments configuration;
 	bool is_json;
-	bool is_all;            /* --all */
-	bool is_follow;         /* --follow */
-	const char *from;       /* --from, or NULL */
-	bool is_orphans;        /* --orphans */
-	bool is_dry_run;        /* --dry-run */
-	const char *older_than; /* --older-than, or NULL */
-	size_t count;           /* plain arguments after the command's name */
+	bool is_all;         /* --all */
+	bool is_follow;      /* --follow */
+	bool has_from;       /* --from */
+	lsn_t from;          /* 0 without it */
+	bool is_orphans;     /* --orphans */
+	bool is_dry_run;     /* --dry-run */
+	micros_t older_than; /* --older-than, or its default */
+	size_t count;        /* plain arguments after the command's name */
 	const char *const *arguments;
 	volatile sig_atomic_t *stop; /* set by SIGINT and SIGTERM */
 };

@@ -15,17 +15,13 @@ void cmd_print_yaml(const struct setting_assignments *given, FILE *out)
 	setting_print_yaml(&CONFIGURATION_SETTINGS, given, out);
 }
 
-/* What the command line sets; SETUP when a setting does not exist or cannot have that value. */
-static bool gather(const struct cmd_line *line, struct arena *arena,
-	struct setting_assignments *out, struct error *err)
+/* What the command line sets, which was checked with it. */
+static struct setting_assignments gather(const struct cmd_line *line, struct arena *arena)
 {
 	struct configuration_arguments arguments = line->configuration;
-	struct configuration checked = { 0 };
 	if (line->count > 0)
 		arguments.url = line->arguments[0];
-	*out = configuration_assignments(&arguments, arena);
-	const struct setting_sources sources = { .assignments = *out };
-	return setting_load(&CONFIGURATION_SETTINGS, &sources, arena, &checked, err);
+	return configuration_assignments(&arguments, arena);
 }
 
 static bool write_file(const char *path, const struct setting_assignments *given, struct error *err)
@@ -54,8 +50,8 @@ bool cmd_init(const struct cmd_line *line, struct error *err)
 	const char *path =
 		line->configuration.file != NULL ? line->configuration.file : DEFAULT_FILE;
 	struct arena arena = { 0 };
-	struct setting_assignments given;
-	const bool done = gather(line, &arena, &given, err) && write_file(path, &given, err);
+	const struct setting_assignments given = gather(line, &arena);
+	const bool done = write_file(path, &given, err);
 	arena_deinit(&arena);
 	if (done)
 		printf("%s is written: edit it, then run \"walberg run\"\n", path);

@@ -185,21 +185,13 @@ static bool show_once(struct following *following, struct error *err)
 	return show_all(following, err);
 }
 
-static bool parse_from(const struct cmd_line *line, lsn_t *out, struct error *err)
-{
-	*out = 0;
-	if (line->from == NULL || lsn_parse(line->from, out))
-		return true;
-	error_set(err, ERROR_SETUP, "--from \"%s\" is not a position", line->from);
-	return error_hint(err, "A position is written as in \"walberg snapshots\": 0/16B3748.");
-}
-
 static bool show_log(struct following *following, struct error *err)
 {
 	const struct cmd_line *line = following->line;
-	if (!parse_from(line, &following->from, err) || !open_log(following, err))
+	if (!open_log(following, err))
 		return false;
-	if (line->is_follow && line->from == NULL)
+	following->from = line->from;
+	if (line->is_follow && !line->has_from)
 		following->from = find_end(following->log);
 	return line->is_follow ? follow(following, err) : show_once(following, err);
 }

@@ -73,15 +73,6 @@ static bool work(const struct cmd_line *line, struct maintenance *maintenance, s
 	return true;
 }
 
-static bool parse_age(const struct cmd_line *line, micros_t *out, struct error *err)
-{
-	const char *text = line->older_than != NULL ? line->older_than : CMD_OLDER_THAN_DEFAULT;
-	if (setting_parse_duration(text, out) && *out >= 0)
-		return true;
-	error_set(err, ERROR_SETUP, "--older-than \"%s\" is not a duration", text);
-	return error_hint(err, "Write it as 3d, 12h or 30min.");
-}
-
 bool cmd_maintain(const struct cmd_line *line, struct error *err)
 {
 	struct arena arena = { 0 };
@@ -90,10 +81,10 @@ bool cmd_maintain(const struct cmd_line *line, struct error *err)
 	struct maintenance_options options = {
 		.world = world_posix(),
 		.configuration = &configuration,
+		.older_than = line->older_than,
 		.only_looks = line->is_dry_run,
 	};
-	const bool done = parse_age(line, &options.older_than, err) &&
-			  cmd_load_configuration(line, false, &arena, &configuration, err) &&
+	const bool done = cmd_load_configuration(line, false, &arena, &configuration, err) &&
 			  maintenance_open(&options, &maintenance, err) &&
 			  work(line, maintenance, &arena, err);
 	maintenance_close(maintenance);

@@ -415,6 +415,19 @@ struct setting_assignments configuration_assignments(
 	return (struct setting_assignments){ assignments, count };
 }
 
+bool configuration_check_arguments(
+	const struct configuration_arguments *arguments, struct error *err)
+{
+	struct arena arena = { 0 };
+	struct configuration ignored = { 0 };
+	const struct setting_sources sources = {
+		.assignments = configuration_assignments(arguments, &arena),
+	};
+	const bool fits = setting_load(&CONFIGURATION_SETTINGS, &sources, &arena, &ignored, err);
+	arena_deinit(&arena);
+	return fits || explain(err);
+}
+
 bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
 	struct configuration *out, struct error *err)
 {

@@ -78,6 +78,10 @@ struct configuration_arguments {
 struct setting_assignments configuration_assignments(
 	const struct configuration_arguments *arguments, struct arena *arena);
 
+/* Whether the command line sets what there is, to what it can be: SETUP. */
+bool configuration_check_arguments(
+	const struct configuration_arguments *arguments, struct error *err) MUST_CHECK;
+
 /* Kinds: SETUP. */
 bool configuration_load(const struct configuration_arguments *arguments, struct arena *arena,
 	struct configuration *out, struct error *err) MUST_CHECK;

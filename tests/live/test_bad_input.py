@@ -155,7 +155,11 @@ def test_settings_that_do_not_exist_or_do_not_fit(walberg):
             ({"lake.commit_interval": "-1s"}, ["lake.commit_interval"]),
             ({"log.segment_size": "1XB"}, ["log.segment_size", "1XB"]),
             ({"log.level": "loud"}, ["log.level", "loud"]),
-            ({"table.zstd_level": "99"}, ["table.zstd_level", "99"]),
+            ({"table.zstd_level": "99"}, ["table.zstd_level", "99"])]:
+        lake = walberg(settings)
+        done = lake.call("run", lake.url)
+        assert_one_error(done.returncode, done.stderr, *parts, expected=2)
+    for settings, parts in [
             ({"source.tables": "orders"}, ["source.tables", "orders"]),
             ({"lake.catalog": "mysql://x/y"}, ["lake.catalog", "sqlite", "postgresql"]),
             ({"lake.catalog": "sqlite:"}, ["lake.catalog"])]:

@@ -108,6 +108,10 @@ def desk(tmp_path):
     (["maintain"], '"walberg maintain" needs --orphans'),
     (["maintain", "--orphans", "--follow"], '"walberg maintain" has no --follow'),
     (["log", "--from"], '"--from" has no value'),
+    (["log", "--from", "xyz"], '--from "xyz" is not a position'),
+    (["maintain", "--orphans", "--older-than", "xx"], '--older-than "xx" is not a duration'),
+    (["status", "--set", "lake.directry=x"], 'there is no setting "lake.directry"'),
+    (["status", "--set", "lake.memory=much"], 'lake.memory'),
     (["snapshot", "public.t", "--all"],
      "there are too many arguments; usage: walberg snapshot TABLE | --all"),
 ])
@@ -129,7 +133,6 @@ def test_a_wrong_command_line_is_refused_with_exit_code_2(tmp_path, arguments, c
     (["snapshot", "public.t"], "there is no lake in"),
     (["snapshot", "--all"], "there is no lake in"),
     (["drop"], "there is no lake in"),
-    (["status", "--set", "lake.directry=x"], 'there is no setting "lake.directry"'),
     (["status", "-c", "none.yaml"], 'cannot read "none.yaml"'),
 ])
 def test_what_cannot_be_done_is_one_error_and_makes_nothing(tmp_path, arguments, complaint):

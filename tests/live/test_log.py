@@ -190,7 +190,7 @@ def test_what_cannot_be_shown_is_one_error_with_a_hint(database, walberg):
     assert result.returncode == 1 and "there is no lake" in result.stderr
     lake = begin(database, walberg)
     result = lake.call("log", "--from", "yesterday")
-    assert result.returncode == 1 and 'not a position' in result.stderr
+    assert result.returncode == 2 and 'not a position' in result.stderr
     assert "hint:" in result.stderr
     result = lake.call("log", "--set", "log.directory=" + str(lake.directory / "none"))
     assert result.returncode == 1 and "there is no log in" in result.stderr

@@ -213,7 +213,7 @@ def test_nothing_is_removed_when_a_table_cannot_be_read(lake):
 def test_a_wrong_age_or_place_is_told(lake):
     lake.stop()
     result = lake.call("maintain", "--orphans", "--older-than", "soon")
-    assert result.returncode == 1 and "is not a duration" in result.stderr
+    assert result.returncode == 2 and "is not a duration" in result.stderr
     result = lake.call("maintain", "--orphans", "--set", f"lake.warehouse={lake.directory}")
     assert result.returncode == 1 and "lies in the warehouse" in result.stderr
     assert "hint:" in result.stderr

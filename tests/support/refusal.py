@@ -3,9 +3,9 @@
 SECRETS = ["s3.secret_key", "s3.session_token"]
 
 
-def assert_one_error(code, said, *parts):
-    """One error, one hint, exit code 1, and the parts."""
-    assert code == 1, said
+def assert_one_error(code, said, *parts, expected=1):
+    """One error, one hint, the expected exit code, and the parts."""
+    assert code == expected, said
     errors = [line for line in said.splitlines() if line.startswith("error: ")]
     hints = [line for line in said.splitlines() if line.startswith(" hint: ")]
     assert len(errors) == 1 and len(hints) == 1, said
