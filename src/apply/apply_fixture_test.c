@@ -12,15 +12,15 @@ enum {
 };
 
 static struct relation_column keyed_columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
-	{ "note", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0 },
-	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0 },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0, NULL },
+	{ "note", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0, NULL },
+	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0, NULL },
 };
 
 static struct relation_column line_columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, false, 0, 0 },
-	{ "note", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0 },
-	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0 },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, false, 0, 0, NULL },
+	{ "note", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0, NULL },
+	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0, NULL },
 };
 
 const struct relation script_items = { 100, 100, "public", "items", 'd', false, 3, keyed_columns,

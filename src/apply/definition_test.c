@@ -3,8 +3,8 @@
 #include "base/test.h"
 
 static struct relation_column columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
-	{ "price", 1700, 655366, { VALUE_DECIMAL, 10, 2 }, false, false, 0, 0 },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0, NULL },
+	{ "price", 1700, 655366, { VALUE_DECIMAL, 10, 2 }, false, false, 0, 0, NULL },
 };
 
 static const struct relation KEPT = { 7, 7, "public", "orders", 'd', false, 2, columns, false,

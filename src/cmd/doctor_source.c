@@ -227,6 +227,10 @@ static void look_at_all(struct doctor *doctor, const struct source_state *state)
 			name_of(doctor, left_out->namespace_name, left_out->name), NULL,
 			"it is left out: %s", left_out->reason);
 	}
+	for (size_t i = 0; i < state->idle_count && state->relation_count > 0; i++)
+		doctor_say(doctor, VERDICT_WARNING, "source.tables",
+			"Correct it, or make the table first.",
+			"\"%s\" names no table of the source", state->idle[i]);
 	if (state->relation_count == 0)
 		doctor_say(doctor, VERDICT_WRONG, "tables",
 			"source.tables must name tables that are there, and that the role may "

@@ -103,9 +103,15 @@ static bool refuse_type(
 			"%s.%s\".",
 			relation->namespace_name, relation->name);
 	}
-	error_set(why, ERROR_UNSUPPORTED,
-		"column \"%s\" has a type that is not captured (SELECT %u::regtype names it)",
-		column->name, column->type_oid);
+	if (column->type_name != NULL)
+		error_set(why, ERROR_UNSUPPORTED,
+			"column \"%s\" has a type that is not captured: %s", column->name,
+			column->type_name);
+	else
+		error_set(why, ERROR_UNSUPPORTED,
+			"column \"%s\" has a type that is not captured (SELECT %u::regtype names "
+			"it)",
+			column->name, column->type_oid);
 	return error_hint(why, "Change the column's type, then run \"walberg snapshot %s.%s\".",
 		relation->namespace_name, relation->name);
 }

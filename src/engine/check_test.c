@@ -157,6 +157,9 @@ TEST(a_relation_that_cannot_be_kept_exactly_is_refused_with_the_reason)
 	CHECK_EQUAL(why.kind, ERROR_UNSUPPORTED);
 	CHECK(strstr(why.text, "column \"note\" has a type that is not captured") != NULL);
 	CHECK(strstr(why.hint, "walberg snapshot public.orders") != NULL);
+	orders.columns[1].type_name = "text[]";
+	CHECK(!check_relation(&orders.relation, &why));
+	CHECK_TEXT(why.text, "column \"note\" has a type that is not captured: text[]");
 	define(&orders);
 	orders.relation.column_count = 0;
 	CHECK(!check_relation(&orders.relation, &why));

@@ -24,7 +24,8 @@ static const struct setting SETTINGS[] = {
 	{ "source.database", SETTING_TEXT, NULL, AT(source_database),
 		.help = "Database of the source, where source.url names none." },
 	{ "source.tables", SETTING_LIST, "*.*", AT(source_tables),
-		.help = "Tables to capture, as schema.table; * stands for any part." },
+		.help = "Tables to capture, as schema.table; * stands for any part. Each of them "
+			"must name a table." },
 	{ "source.slot", SETTING_TEXT, NULL, AT(source_slot),
 		.help = "Name of the replication slot and the publications, which may not exist "
 			"before the lake makes them; walberg_<lake id> unless set then." },

@@ -5,9 +5,10 @@
 TEST(a_definition_survives_the_catalog)
 {
 	struct relation_column columns[] = {
-		{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true, 3, 4000000000 },
-		{ "total \"x\"", 1700, 1179654, { VALUE_DECIMAL, 18, 2 }, false, false, 0, 0 },
-		{ "box", 603, -1, { VALUE_NONE, 0, 0 }, false, false, 0, 0 },
+		{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true, 3, 4000000000, NULL },
+		{ "total \"x\"", 1700, 1179654, { VALUE_DECIMAL, 18, 2 }, false, false, 0, 0,
+			NULL },
+		{ "box", 603, -1, { VALUE_NONE, 0, 0 }, false, false, 0, 0, NULL },
 	};
 	struct relation relation = { 77, 78, "public", "orders", 'f', false, 3, columns, false,
 		false };

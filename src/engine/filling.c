@@ -83,6 +83,27 @@ bool filling_read_table(struct apply_table *table, struct source_snapshot *snaps
 	return apply_copy_end(table, snapshot->lsn, err);
 }
 
+/* Why the source gives a table that the lake keeps no more. */
+static void find_loss(
+	const struct source_state *state, const struct catalog_table *row, struct error *why)
+{
+	const char *reason = source_why_left_out(state, row->namespace_name, row->name);
+	*why = (struct error){ 0 };
+	if (reason != NULL) {
+		error_set(why, ERROR_UNSUPPORTED, "%s", reason);
+	} else if (source_is_unnamed(state, row->namespace_name, row->name)) {
+		error_set(why, ERROR_SETUP,
+			"source.tables did not name it any more, and what changed since is not "
+			"known");
+		error_hint(why,
+			"Let source.tables name it and start again, then run \"walberg snapshot "
+			"%s.%s\".",
+			row->namespace_name, row->name);
+	} else {
+		error_set(why, ERROR_MISSING, "the source has no such table any more");
+	}
+}
+
 static void note_left_out(struct publisher *publisher, const struct publisher_table *known,
 	const struct source_left_out *table)
 {
@@ -121,17 +142,6 @@ static const struct relation *find_relation(
 	const struct source_state *state, const struct catalog_table *row)
 {
 	return source_find_relation(state, row->namespace_name, row->name);
-}
-
-/* NULL when it is not left out. */
-static const char *reason_left_out(
-	const struct source_state *state, const struct catalog_table *row)
-{
-	for (size_t i = 0; i < state->left_out_count; i++)
-		if (strcmp(state->left_out[i].name, row->name) == 0 &&
-			strcmp(state->left_out[i].namespace_name, row->namespace_name) == 0)
-			return state->left_out[i].reason;
-	return NULL;
 }
 
 /* What the catalog keeps of the table, which is newer than what it was opened with. */
@@ -175,9 +185,7 @@ static void find_change(const struct publisher_table *table, const struct relati
 {
 	*why = (struct error){ 0 };
 	if (now == NULL) {
-		const char *reason = reason_left_out(state, &table->row);
-		error_set(why, ERROR_MISSING, "%s",
-			reason ? reason : "the source has no such table any more");
+		find_loss(state, &table->row, why);
 	} else if (!check_relation(now, why) ||
 		   (table->open != NULL && !check_definition(table, now, why))) {
 		hint_snapshot(now, why);
@@ -237,6 +245,30 @@ static struct publisher_table *admit(struct publisher *publisher, const struct r
 	return table;
 }
 
+static bool names_a_row(const struct publisher *publisher, const char *pattern)
+{
+	for (size_t i = 0; i < publisher_table_count(publisher); i++) {
+		const struct catalog_table *row = &publisher_table_at(publisher, i)->row;
+		if (source_pattern_names(pattern, row->namespace_name, row->name))
+			return true;
+	}
+	return false;
+}
+
+bool filling_check_patterns(
+	const struct publisher *publisher, const struct source_state *state, struct error *err)
+{
+	for (size_t i = 0; i < state->idle_count; i++) {
+		const char *pattern = state->idle[i];
+		if (strcmp(pattern, "*.*") == 0 || names_a_row(publisher, pattern))
+			continue;
+		error_set(err, ERROR_SETUP,
+			"\"%.200s\" in source.tables names no table of the source", pattern);
+		return error_hint(err, "Nothing was changed. Correct it, or make the table first.");
+	}
+	return true;
+}
+
 void filling_compare(struct publisher *publisher, const struct source_state *state)
 {
 	leave_out(publisher, state);
@@ -285,7 +317,7 @@ static void choose_relations(struct beginning *beginning)
 		struct error why;
 		if (table->row.state == TABLE_LEFT_OUT || find_relation(state, &table->row) != NULL)
 			continue;
-		error_set(&why, ERROR_MISSING, "the source has no such table any more");
+		find_loss(state, &table->row, &why);
 		publisher_pause(beginning->publisher, table, &why);
 	}
 	beginning->relations =
@@ -339,7 +371,8 @@ static bool announce(struct beginning *beginning, struct error *err)
 	const struct lake *lake = publisher_lake(beginning->publisher);
 	const bool is_new = lake->phase == LAKE_NEW || lake->phase == LAKE_DROPPED;
 	if (!source_inspect(beginning->source, &beginning->arena, &beginning->state, err) ||
-		(is_new && !check_is_free(lake, &beginning->state, err)))
+		(is_new && !check_is_free(lake, &beginning->state, err)) ||
+		!filling_check_patterns(beginning->publisher, &beginning->state, err))
 		return false;
 	publisher_set_phase(beginning->publisher, LAKE_STARTING);
 	publisher_set_source(beginning->publisher, beginning->state.system_identifier,

@@ -42,6 +42,14 @@ bool filling_open_empty(struct apply *apply, const struct relation *relation,
 	const struct catalog_table *known, struct apply_table **out, struct error *err) MUST_CHECK;
 
 /*
+ * SETUP when a pattern of source.tables names no table of the source, and none that the lake keeps:
+ * nobody asks for nothing, and a slip must not end the capture of other tables.  The pattern for
+ * all of them may find none yet.
+ */
+bool filling_check_patterns(const struct publisher *publisher, const struct source_state *state,
+	struct error *err) MUST_CHECK;
+
+/*
  * Bring the catalog's rows and the source's tables together: new tables are put in state SNAPSHOT,
  * changed or missing ones are paused, others are left out, each with the reason.
  */

@@ -23,9 +23,9 @@ struct filled {
 };
 
 static struct relation_column boxed_columns[] = {
-	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
-	{ "box", 603, -1, { .type = VALUE_NONE }, false, false, 0, 0 },
-	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0 },
+	{ "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0, NULL },
+	{ "box", 603, -1, { .type = VALUE_NONE }, false, false, 0, 0, "box" },
+	{ "count", 20, -1, { .type = VALUE_LONG }, true, false, 0, 0, NULL },
 };
 
 static const struct relation BOXED = { 105, 105, "public", "boxed", 'd', false, 3, boxed_columns,
@@ -375,6 +375,40 @@ TEST(tables_that_are_gone_or_another_are_paused)
 	/* A paused table stays so until somebody says otherwise. */
 	filling_compare(f.publisher, &state);
 	CHECK_EQUAL(state_now(&f, "lines"), TABLE_PAUSED);
+	filled_end(&f);
+}
+
+TEST(a_table_that_the_setting_names_no_more_is_paused_for_that)
+{
+	struct filled f;
+	begin_with_two(&f);
+	struct source_name unnamed[] = { { "public", "noise" }, { "public", "lines" } };
+	struct source_state state = state_of(&f, &script_items, 1);
+	state.unnamed = unnamed;
+	state.unnamed_count = 2;
+	filling_compare(f.publisher, &state);
+	CHECK_EQUAL(state_now(&f, "items"), TABLE_LIVE);
+	CHECK_EQUAL(state_now(&f, "noise"), TABLE_FORGOTTEN);
+	const struct publisher_table *lines = publisher_find(f.publisher, "public", "lines");
+	CHECK_EQUAL(lines->row.state, TABLE_PAUSED);
+	CHECK(strstr(lines->row.reason, "source.tables did not name it any more") != NULL);
+	CHECK(strstr(lines->row.reason, "run \"walberg snapshot public.lines\"") != NULL);
+	filled_end(&f);
+}
+
+TEST(a_pattern_that_names_no_table_is_refused_unless_the_lake_keeps_such_a_table)
+{
+	struct filled f;
+	begin_with_two(&f);
+	const char *idle[] = { "*.*", "public.li*", "public.ordrs" };
+	struct source_state state = state_of(&f, &script_items, 1);
+	state.idle = idle;
+	state.idle_count = 2;
+	CHECK_OK(filling_check_patterns(f.publisher, &state, &f.err), &f.err);
+	state.idle_count = 3;
+	CHECK(!filling_check_patterns(f.publisher, &state, &f.err));
+	CHECK_EQUAL(f.err.kind, ERROR_SETUP);
+	CHECK(strstr(f.err.text, "\"public.ordrs\" in source.tables") != NULL);
 	filled_end(&f);
 }
 

@@ -136,8 +136,9 @@ bool lake_check_source_is_given(const struct configuration *configuration, struc
 	if (configuration->source_url != NULL)
 		return true;
 	error_set(err, ERROR_SETUP, "no source is given");
-	return error_hint(err, "Set source.url to postgresql://user@host/database (run, status and "
-			       "drop also take it as their argument).");
+	return error_hint(err, "Set it, for instance by --set source.url=postgresql://user@host/"
+			       "database (run, status, doctor, init and drop also take it as their "
+			       "argument).");
 }
 
 struct postgres_options lake_source_options(
@@ -158,10 +159,28 @@ struct postgres_options lake_source_options(
 	};
 }
 
+/* Under another name the lake would leave a slot behind that holds back WAL. */
+static bool check_slot(
+	const struct configuration *configuration, const struct lake *lake, struct error *err)
+{
+	const char *name = configuration->source_slot;
+	const bool may_have_slot = lake->phase == LAKE_STARTING || lake->phase == LAKE_LIVE;
+	if (!may_have_slot || name == NULL || strcmp(name, lake->slot_name) == 0)
+		return true;
+	error_set(err, ERROR_SETUP,
+		"this lake's replication slot is \"%s\", and source.slot is \"%s\"",
+		lake->slot_name, name);
+	return error_hint(err,
+		"A lake keeps its slot: set source.slot to \"%s\", or leave it unset. After "
+		"\"walberg drop\" the lake can begin again with another one.",
+		lake->slot_name);
+}
+
 bool lake_open_source(struct world *world, const struct configuration *configuration,
 	const struct lake *lake, struct source **out, struct error *err)
 {
-	if (!lake_check_source_is_given(configuration, err))
+	if (!lake_check_source_is_given(configuration, err) ||
+		!check_slot(configuration, lake, err))
 		return false;
 	const struct postgres_options options = lake_source_options(configuration, lake);
 	return source_postgres_open(world, &options, out, err);

@@ -224,6 +224,7 @@ static bool resume_lake(struct run *run, struct source *source, struct error *er
 	struct source_state state;
 	bool done = source_inspect(source, &arena, &state, err) &&
 		    check_source(lake, &state, err) &&
+		    filling_check_patterns(run->publisher, &state, err) &&
 		    open_log_at(run, 0, state.confirmed_lsn, err) &&
 		    check_log(lake, &state, log_end_lsn(run->log), err);
 	if (done) {

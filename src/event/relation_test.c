@@ -6,7 +6,7 @@ TEST(a_copied_relation_shares_nothing_with_its_original)
 {
 	char name[] = "orders", column_name[] = "id";
 	struct relation_column column = { column_name, 20, -1, { .type = VALUE_LONG }, true, true,
-		1, 0 };
+		1, 0, NULL };
 	const struct relation relation = { .oid = 7,
 		.namespace_name = "public",
 		.name = name,

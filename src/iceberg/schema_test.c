@@ -3,9 +3,9 @@
 #include "base/test.h"
 
 static struct relation_column COLUMNS[] = {
-	{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true, 0, 0 },
-	{ "größe", 701, -1, { VALUE_DOUBLE, 0, 0 }, true, false, 0, 0 },
-	{ "paid", 1700, -1, { VALUE_DECIMAL, 12, 3 }, false, false, 0, 0 },
+	{ "id", 20, -1, { VALUE_LONG, 0, 0 }, true, true, 0, 0, NULL },
+	{ "größe", 701, -1, { VALUE_DOUBLE, 0, 0 }, true, false, 0, 0, NULL },
+	{ "paid", 1700, -1, { VALUE_DECIMAL, 12, 3 }, false, false, 0, 0, NULL },
 };
 static struct relation RELATION = {
 	.namespace_name = "public", .name = "orders", .column_count = 3, .columns = COLUMNS

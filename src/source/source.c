@@ -113,3 +113,44 @@ const char *source_why_left_out(
 			return state->left_out[i].reason;
 	return NULL;
 }
+
+/* '*' stands for any text; the rest is literal. */
+static bool glob_matches(struct bytes pattern, const char *text)
+{
+	size_t at = 0, star = SIZE_MAX;
+	const char *retry = NULL;
+	while (*text != '\0') {
+		if (at < pattern.size && pattern.data[at] == '*') {
+			star = at++;
+			retry = text;
+		} else if (at < pattern.size && pattern.data[at] == (uint8_t)*text) {
+			at++;
+			text++;
+		} else if (star != SIZE_MAX) {
+			at = star + 1;
+			text = ++retry;
+		} else {
+			return false;
+		}
+	}
+	while (at < pattern.size && pattern.data[at] == '*')
+		at++;
+	return at == pattern.size;
+}
+
+bool source_pattern_names(const char *pattern, const char *namespace_name, const char *name)
+{
+	const char *dot = strchr(pattern, '.');
+	return glob_matches(bytes_of(pattern, (size_t)(dot - pattern)), namespace_name) &&
+	       glob_matches(bytes_of_cstring(dot + 1), name);
+}
+
+bool source_is_unnamed(
+	const struct source_state *state, const char *namespace_name, const char *name)
+{
+	for (size_t i = 0; i < state->unnamed_count; i++)
+		if (strcmp(state->unnamed[i].name, name) == 0 &&
+			strcmp(state->unnamed[i].namespace_name, namespace_name) == 0)
+			return true;
+	return false;
+}

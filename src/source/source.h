@@ -28,6 +28,11 @@ struct source_left_out {
 	const char *reason; /* a sentence for `status`, with what to do about it */
 };
 
+struct source_name {
+	const char *namespace_name;
+	const char *name;
+};
+
 struct source_state { /* in the arena of the call */
 	const char *system_identifier;
 	int64_t timeline;
@@ -45,10 +50,20 @@ struct source_state { /* in the arena of the call */
 	struct relation *relations;
 	size_t left_out_count;
 	struct source_left_out *left_out;
+	size_t unnamed_count; /* tables that no pattern names */
+	struct source_name *unnamed;
+	size_t idle_count; /* patterns that name no table */
+	const char **idle;
 };
+
+/* Whether a pattern, "schema.table" with '*' for any text in either part, names a table. */
+bool source_pattern_names(const char *pattern, const char *namespace_name, const char *name);
 
 /* NULL when it is not among them. */
 struct relation *source_find_relation(
+	const struct source_state *state, const char *namespace_name, const char *name);
+/* The table is there, but no pattern names it. */
+bool source_is_unnamed(
 	const struct source_state *state, const char *namespace_name, const char *name);
 /* The reason; NULL when the table is captured, if only in part, or is not there. */
 const char *source_why_left_out(

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 static struct relation_column fixture_columns[] = {
-	{ "id", 20, -1, { .type = VALUE_LONG }, true, true, 0, 0 },
-	{ "value", 23, -1, { .type = VALUE_INT }, false, false, 0, 0 },
-	{ "text", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0 },
+	{ "id", 20, -1, { .type = VALUE_LONG }, true, true, 0, 0, NULL },
+	{ "value", 23, -1, { .type = VALUE_INT }, false, false, 0, 0, NULL },
+	{ "text", 25, -1, { .type = VALUE_STRING }, false, false, 0, 0, NULL },
 	{ "price", 1700, -1, { .type = VALUE_DECIMAL, .precision = 10, .scale = 2 }, false, false,
-		0, 0 },
+		0, 0, NULL },
 };
 
 enum {

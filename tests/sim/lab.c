@@ -43,7 +43,7 @@ static struct relation relation_of(struct lab *lab, uint32_t oid, const char *na
 	for (size_t i = 0; i < count; i++) {
 		relation.columns[i] = (struct relation_column){ names[i], oids[i], -1,
 			{ oids[i] == OID_INT4 ? VALUE_INT : VALUE_LONG, 0, 0 }, true,
-			!is_append && i == 0, 0, 0 };
+			!is_append && i == 0, 0, 0, NULL };
 	}
 	return relation;
 }

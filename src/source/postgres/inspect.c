@@ -157,12 +157,18 @@ static void leave_out(struct source_state *out, struct arena *arena, const char 
 }
 
 static void sort_table(const struct postgres_source *source, const struct postgres_rows *rows,
-	size_t row, struct arena *arena, struct source_state *out)
+	size_t row, struct arena *arena, bool *is_used, struct source_state *out)
 {
 	const char *schema = postgres_text(rows, row, TABLE_SCHEMA);
 	const char *name = postgres_text(rows, row, TABLE_NAME);
-	if (!postgres_source_wants(&source->options, schema, name))
+	for (size_t i = 0; i < source->options.table_count; i++)
+		is_used[i] |= source_pattern_names(source->options.tables[i], schema, name);
+	if (!postgres_source_wants(&source->options, schema, name)) {
+		out->unnamed[out->unnamed_count++] =
+			(struct source_name){ arena_copy_cstring(arena, schema),
+				arena_copy_cstring(arena, name) };
 		return;
+	}
 	const char *reason = wrong_sort(rows, row);
 	if (reason == NULL)
 		reason = missing_right(source, rows, row, arena);
@@ -188,8 +194,15 @@ static bool read_tables(struct postgres_source *source, struct arena *arena,
 		return false;
 	out->relations = arena_array(arena, struct relation, rows.count);
 	out->left_out = arena_array(arena, struct source_left_out, rows.count);
+	out->unnamed = arena_array(arena, struct source_name, rows.count);
+	out->idle = arena_array(arena, const char *, source->options.table_count);
+	bool *is_used = arena_array(arena, bool, source->options.table_count);
 	for (size_t i = 0; i < rows.count; i++)
-		sort_table(source, &rows, i, arena, out);
+		sort_table(source, &rows, i, arena, is_used, out);
+	for (size_t i = 0; i < source->options.table_count; i++)
+		if (!is_used[i])
+			out->idle[out->idle_count++] =
+				arena_copy_cstring(arena, source->options.tables[i]);
 	postgres_rows_close(&rows);
 	return true;
 }
@@ -206,6 +219,7 @@ enum column_field {
 	COLUMN_IS_IN_KEY,
 	COLUMN_NUMBER,
 	COLUMN_XID,
+	COLUMN_TYPE_NAME,
 };
 
 /* A NOT NULL that is NOT VALID (18) promises nothing about old rows. */
@@ -215,7 +229,7 @@ enum column_field {
 	"  AND k.contype = 'n' AND NOT k.convalidated AND a.attnum = ANY (k.conkey)),"             \
 	" EXISTS (SELECT FROM pg_index x WHERE x.indrelid = a.attrelid AND x.indisprimary"         \
 	"  AND a.attnum = ANY ((x.indkey::int2[])[0:x.indnkeyatts - 1])),"                         \
-	" a.attnum, a.xmin"                                                                        \
+	" a.attnum, a.xmin, format_type(a.atttypid, NULL)"                                         \
 	" FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid"                                \
 	" JOIN pg_class c ON c.oid = a.attrelid"                                                   \
 	" WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND a.attrelid >= 16384"                \
@@ -230,6 +244,7 @@ static struct relation_column column_of(const struct postgres_rows *rows, size_t
 	struct column_type type;
 	if (!pgvalue_type(oid, modifier, postgres_text(rows, row, COLUMN_TYPE_SORT)[0], &type))
 		type = (struct column_type){ VALUE_NONE, 0, 0 };
+	const bool is_captured = type.type != VALUE_NONE;
 	return (struct relation_column){
 		.name = arena_copy_cstring(arena, postgres_text(rows, row, COLUMN_NAME)),
 		.type_oid = oid,
@@ -239,6 +254,9 @@ static struct relation_column column_of(const struct postgres_rows *rows, size_t
 		.is_key = !relation->is_append && postgres_bool(rows, row, COLUMN_IS_IN_KEY),
 		.number = (int32_t)postgres_int64(rows, row, COLUMN_NUMBER),
 		.xid = (uint32_t)postgres_int64(rows, row, COLUMN_XID),
+		.type_name = is_captured ? NULL
+					 : arena_copy_cstring(arena,
+						   postgres_text(rows, row, COLUMN_TYPE_NAME)),
 	};
 }
 

@@ -10,42 +10,12 @@ enum {
 	REPLIES_PER_TIMEOUT = 3,
 };
 
-/* ---- patterns ---------------------------------------------------------------------------- */
-
-/* '*' stands for any text; the rest is literal. */
-static bool glob_matches(struct bytes pattern, const char *text)
-{
-	size_t at = 0, star = SIZE_MAX;
-	const char *retry = NULL;
-	while (*text != '\0') {
-		if (at < pattern.size && pattern.data[at] == '*') {
-			star = at++;
-			retry = text;
-		} else if (at < pattern.size && pattern.data[at] == (uint8_t)*text) {
-			at++;
-			text++;
-		} else if (star != SIZE_MAX) {
-			at = star + 1;
-			text = ++retry;
-		} else {
-			return false;
-		}
-	}
-	while (at < pattern.size && pattern.data[at] == '*')
-		at++;
-	return at == pattern.size;
-}
-
 bool postgres_source_wants(
 	const struct postgres_options *options, const char *schema, const char *name)
 {
-	for (size_t i = 0; i < options->table_count; i++) {
-		const char *pattern = options->tables[i];
-		const char *dot = strchr(pattern, '.');
-		if (glob_matches(bytes_of(pattern, (size_t)(dot - pattern)), schema) &&
-			glob_matches(bytes_of_cstring(dot + 1), name))
+	for (size_t i = 0; i < options->table_count; i++)
+		if (source_pattern_names(options->tables[i], schema, name))
 			return true;
-	}
 	return options->table_count == 0;
 }
 
@@ -175,6 +145,31 @@ static bool identify(struct postgres_source *source, struct error *err)
 	return true;
 }
 
+/* Of the slot that has the lake's name; plugin and database are NULL of a physical one. */
+static bool check_slot(const struct postgres_source *source, const char *plugin,
+	const char *database, struct error *err)
+{
+	const char *slot = source->options.slot_name;
+	if (plugin == NULL || strcmp(plugin, "pgoutput") != 0) {
+		error_set(err, ERROR_SETUP,
+			"replication slot \"%s\" belongs to something else: its plugin is %s", slot,
+			plugin != NULL ? plugin : "none");
+		return error_hint(err,
+			"Give this lake another name for its slot (source.slot), before it is "
+			"filled.");
+	}
+	if (strcmp(database, source->database) == 0)
+		return true;
+	error_set(err, ERROR_SETUP,
+		"this lake's replication slot \"%s\" is one of database \"%s\", and the "
+		"connection is to \"%s\"",
+		slot, database, source->database);
+	return error_hint(err,
+		"Connect to \"%s\" if this lake was filled from it; else use another lake "
+		"(--lake), or for a new one another source.slot.",
+		database);
+}
+
 bool postgres_source_find_slot(
 	struct postgres_source *source, struct postgres_slot *out, struct error *err)
 {
@@ -198,8 +193,7 @@ bool postgres_source_find_slot(
 		const char *database = postgres_text(&rows, 0, 1);
 		const char *confirmed = postgres_text(&rows, 0, 5);
 		const char *restart = postgres_text(&rows, 0, 6);
-		is_ours = plugin != NULL && strcmp(plugin, "pgoutput") == 0 &&
-			  strcmp(database, source->database) == 0;
+		is_ours = check_slot(source, plugin, database, err);
 		out->exists = true;
 		out->is_active = postgres_bool(&rows, 0, 2);
 		out->active_pid = postgres_int64(&rows, 0, 3);
@@ -210,12 +204,7 @@ bool postgres_source_find_slot(
 			out->restart_lsn = 0;
 	}
 	postgres_rows_close(&rows);
-	if (is_ours)
-		return true;
-	error_set(err, ERROR_SETUP,
-		"replication slot \"%s\" belongs to something else: another database or plugin",
-		source->options.slot_name);
-	return error_hint(err, "Give this lake another name for its slot (source.slot).");
+	return is_ours;
 }
 
 /* ---- life -------------------------------------------------------------------------------- */

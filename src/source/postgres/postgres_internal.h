@@ -73,7 +73,7 @@ struct postgres_slot {
 bool postgres_source_find_slot(
 	struct postgres_source *source, struct postgres_slot *out, struct error *err) MUST_CHECK;
 
-/* True when "schema.name" matches a pattern of the options, or there is none. */
+/* True when a pattern of the options names the table, or there is none. */
 bool postgres_source_wants(
 	const struct postgres_options *options, const char *schema, const char *name);
 

@@ -191,7 +191,7 @@ TEST(tables_without_usable_identity_are_append_and_other_sorts_are_left_out)
 		"CREATE TABLE s.genkey (a int, k int GENERATED ALWAYS AS (a) STORED PRIMARY KEY);"
 		"CREATE TABLE s.byindex (a int PRIMARY KEY, u int NOT NULL UNIQUE);"
 		"ALTER TABLE s.byindex REPLICA IDENTITY USING INDEX byindex_u_key;"
-		"CREATE TABLE s.odd (a int PRIMARY KEY, p point);"
+		"CREATE TABLE s.odd (a int PRIMARY KEY, p point[]);"
 		"CREATE TABLE s.root (a int) PARTITION BY RANGE (a);"
 		"CREATE TABLE s.leaf PARTITION OF s.root FOR VALUES FROM (0) TO (10);"
 		"CREATE TABLE s.parent (a int); CREATE TABLE s.child () INHERITS (s.parent);"
@@ -213,6 +213,7 @@ TEST(tables_without_usable_identity_are_append_and_other_sorts_are_left_out)
 	CHECK(keyed->filenode != 0);
 	CHECK(!relation_named(&f, "fullkey")->is_append);
 	CHECK_EQUAL(relation_named(&f, "odd")->columns[1].type.type, VALUE_NONE);
+	CHECK_TEXT(relation_named(&f, "odd")->columns[1].type_name, "point[]");
 	CHECK(!relation_named(&f, "byindex")->is_append);
 	CHECK_EQUAL(relation_named(&f, "byindex")->replica_identity, 'i');
 	static const char *const append[] = { "keyless", "fullonly", "nothing", "deferred",
@@ -263,14 +264,14 @@ TEST(patterns_choose_tables_by_schema_and_name)
 	RUN(&f, "CREATE SCHEMA one; CREATE SCHEMA two; CREATE TABLE one.a (x int);"
 		"CREATE TABLE one.order_1 (x int); CREATE TABLE two.order_2 (x int);"
 		"CREATE TABLE two.b (x int); CREATE UNLOGGED TABLE two.c (x int)");
-	static const char *const patterns[] = { "one.*", "*.order_*" };
+	static const char *const patterns[] = { "one.*", "*.order_*", "two.ordr", "*.c" };
 	const struct postgres_options options = {
 		.url = f.url,
 		.slot_name = f.name,
 		.publication_name = f.name,
 		.append_publication_name = f.name,
 		.tables = patterns,
-		.table_count = 2,
+		.table_count = 4,
 		.connect_timeout = 5 * SECOND,
 	};
 	struct error err;
@@ -282,7 +283,11 @@ TEST(patterns_choose_tables_by_schema_and_name)
 	CHECK_TEXT(state.relations[0].name, "a");
 	CHECK_TEXT(state.relations[1].name, "order_1");
 	CHECK_TEXT(state.relations[2].name, "order_2");
-	CHECK_EQUAL(state.left_out_count, 0);
+	CHECK_EQUAL(state.left_out_count, 1);
+	CHECK_EQUAL(state.unnamed_count, 1);
+	CHECK(source_is_unnamed(&state, "two", "b") && !source_is_unnamed(&state, "one", "b"));
+	CHECK_EQUAL(state.idle_count, 1);
+	CHECK_TEXT(state.idle[0], "two.ordr");
 	source_close(source);
 	finish(&f);
 }
@@ -670,6 +675,28 @@ TEST(a_slot_in_use_is_busy_and_a_missing_one_is_an_operators_matter)
 	CHECK(!source_drop(second, &err));
 	CHECK_EQUAL(err.kind, ERROR_BUSY);
 	source_close(second);
+	finish(&f);
+}
+
+TEST(a_slot_of_another_database_or_plugin_is_not_this_lakes)
+{
+	struct fixture f;
+	begin(&f, "");
+	struct error err;
+	struct source *elsewhere;
+	RUN(&f, arena_format(&f.arena,
+			"SELECT pg_create_logical_replication_slot('%s', 'pgoutput')", f.name));
+	CHECK_OK(open_with(&f, server_url(), &elsewhere, &err), &err);
+	CHECK(!source_inspect(elsewhere, &f.arena, &f.state, &err));
+	CHECK_EQUAL(err.kind, ERROR_SETUP);
+	CHECK(strstr(err.text, arena_format(&f.arena, "of database \"%s\"", f.name)) != NULL);
+	CHECK(strstr(err.hint, arena_format(&f.arena, "Connect to \"%s\"", f.name)) != NULL);
+	source_close(elsewhere);
+	CHECK_OK(source_drop(f.source, &err), &err);
+	RUN(&f, arena_format(&f.arena, "SELECT pg_create_physical_replication_slot('%s')", f.name));
+	CHECK(!source_inspect(f.source, &f.arena, &f.state, &err));
+	CHECK(strstr(err.text, "its plugin is none") != NULL);
+	RUN(&f, arena_format(&f.arena, "SELECT pg_drop_replication_slot('%s')", f.name));
 	finish(&f);
 }
 

@@ -19,8 +19,8 @@ static const struct relation KEYED = {
 	.column_count = 2,
 	.columns =
 		(struct relation_column[]){
-			{ "id", 23, -1, { VALUE_INT, 0, 0 }, true, true, 0, 0 },
-			{ "note", 25, -1, { VALUE_STRING, 0, 0 }, false, false, 0, 0 },
+			{ "id", 23, -1, { VALUE_INT, 0, 0 }, true, true, 0, 0, NULL },
+			{ "note", 25, -1, { VALUE_STRING, 0, 0 }, false, false, 0, 0, NULL },
 		},
 };
 
@@ -32,7 +32,7 @@ static const struct relation APPEND = {
 	.is_append = true,
 	.column_count = 1,
 	.columns = (struct relation_column[]){ { "n", 20, -1, { VALUE_LONG, 0, 0 }, false, false, 0,
-		0 } },
+		0, NULL } },
 };
 
 static void begin(struct fixture *f)
