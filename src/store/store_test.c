@@ -104,6 +104,8 @@ static void check_reading(struct store *store)
 	CHECK_EQUAL(err.kind, ERROR_CORRUPT);
 	CHECK(!store_read(store, "digits", 11, 0, &body, &err));
 	CHECK_EQUAL(err.kind, ERROR_CORRUPT);
+	CHECK(!store_read(store, "digits", 20, 3, &body, &err));
+	CHECK_EQUAL(err.kind, ERROR_CORRUPT);
 	CHECK(!store_get(store, "digits", 9, &body, &err));
 	CHECK_EQUAL(err.kind, ERROR_LIMIT);
 	CHECK(bytes_equal(buffer_bytes(&body), BYTES_LITERAL("x3456")));

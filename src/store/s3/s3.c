@@ -75,6 +75,7 @@ static bool take_range(const struct s3_store *s3, const struct http_answer *answ
 	return true;
 }
 
+/* That nothing is there, S3 and MinIO say by InvalidRange alone, without a Content-Range. */
 static bool read_range(struct s3_store *s3, const char *key, struct range *range, struct error *err)
 {
 	char text[64];
@@ -91,7 +92,9 @@ static bool read_range(struct s3_store *s3, const char *key, struct range *range
 		.result = range,
 	};
 	const bool done = s3_call(s3, &request, &answer, err);
-	if (!done && answer.http.status == STATUS_NO_RANGE)
+	const bool has_range = http_answer_header(&answer.http, "content-range") != NULL;
+	if (!done && answer.http.status == STATUS_NO_RANGE &&
+		(has_range || err->kind != ERROR_CORRUPT))
 		fail_short(&answer.http, range, err);
 	s3_answer_deinit(&answer);
 	return done;

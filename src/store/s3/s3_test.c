@@ -185,6 +185,13 @@ TEST(only_an_object_that_is_shorter_by_the_servers_word_is_damaged)
 	CHECK_EQUAL(fake.err.kind, ERROR_CORRUPT);
 	CHECK(!store_read(store, "x", 4, 1, &got, &fake.err));
 	CHECK_EQUAL(fake.err.kind, ERROR_CORRUPT);
+	fake.fixed = "<Error><Code>InvalidRange</Code></Error>"; /* without a Content-Range */
+	fake.fixed_status = 416;
+	CHECK(!store_read(store, "x", 4, 1, &got, &fake.err));
+	CHECK_EQUAL(fake.err.kind, ERROR_CORRUPT);
+	fake.fixed = "<html>no such range</html>";
+	CHECK(!store_read(store, "x", 4, 1, &got, &fake.err));
+	CHECK_EQUAL(fake.err.kind, ERROR_LOST);
 	s3_fake_end(&fake, store);
 }
 
