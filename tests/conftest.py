@@ -15,6 +15,8 @@ kinds, BOTH being that on the local disk and that on MinIO with its catalog in P
 
     @pytest.mark.parametrize("kind", BOTH, indirect=True)
 
+BOTH_IF_LONG has the second in the long form of the tests only.
+
 Most need one table only: `table` makes it, and `lake` one that is live with it.
 """
 
@@ -38,6 +40,7 @@ from support.walberg import Lake, lsn_number  # noqa: E402
 COUNTER = itertools.count(1)
 IS_LONG = "WALBERG_TEST_LONG" in os.environ
 BOTH = ["local", "remote"]
+BOTH_IF_LONG = BOTH if IS_LONG else BOTH[:1]
 ROWS = "INSERT INTO t SELECT i, 'row ' || i FROM generate_series({0}, {1}) i"
 
 
@@ -145,6 +148,11 @@ def kind(request):
     return getattr(request, "param", "local")
 
 
+def make_place(request, kind):
+    """None is in the lake's directory."""
+    return request.getfixturevalue("remote").place() if kind == "remote" else None
+
+
 def make_lake(url, settings=None, directory=None, place=None):
     """It runs as the server's user when the tests run as root."""
     user = postgres.USER if os.geteuid() == 0 else None
@@ -178,7 +186,7 @@ def walberg(request, database, kind):
     made = []
 
     def make(settings=None, url=None, directory=None):
-        place = request.getfixturevalue("remote").place() if kind == "remote" else None
+        place = make_place(request, kind)
         made.append(make_lake(url or database.url, settings, directory, place))
         return made[-1]
 

@@ -12,11 +12,14 @@ import tempfile
 
 import pytest
 
-from conftest import ROWS, Database
+from conftest import BOTH, BOTH_IF_LONG, ROWS, Database
 from support import postgres
 from support.compare import assert_equal, lake_rows, pyiceberg_rows
 from support.refusal import assert_refused
 from support.walberg import wait_until
+
+both = pytest.mark.parametrize("kind", BOTH, indirect=True)
+both_if_long = pytest.mark.parametrize("kind", BOTH_IF_LONG, indirect=True)
 
 
 def slot_of(lake):
@@ -62,6 +65,7 @@ def read_everything_again(lake, database):
 
 # ---- the slot ------------------------------------------------------------------------------
 
+@both
 def test_a_dropped_slot_is_refused_and_everything_is_read_again(lake, database):
     assert lake.stop() == 0
     database.sql("SELECT pg_drop_replication_slot(%s)", (slot_of(lake),))
@@ -72,6 +76,7 @@ def test_a_dropped_slot_is_refused_and_everything_is_read_again(lake, database):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_a_slot_that_was_made_again_is_refused(lake, database):
     assert lake.stop() == 0
     database.sql("SELECT pg_drop_replication_slot(%s)", (slot_of(lake),))
@@ -83,6 +88,7 @@ def test_a_slot_that_was_made_again_is_refused(lake, database):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_a_slot_that_was_dropped_under_the_running_process_ends_it(lake, database):
     database.catch_up(lake)
     slot = slot_of(lake)
@@ -97,6 +103,7 @@ def test_a_slot_that_was_dropped_under_the_running_process_ends_it(lake, databas
     assert "does not exist any more" in lake.log() and "walberg snapshot --all" in lake.log()
 
 
+@both
 def test_a_slot_that_somebody_moved_forward_is_refused(lake, database):
     assert lake.stop() == 0
     database.sql(ROWS.format(101, 200))
@@ -104,6 +111,7 @@ def test_a_slot_that_somebody_moved_forward_is_refused(lake, database):
     assert_refused_unchanged(lake, "that was confirmed", "slot", "walberg snapshot --all")
 
 
+@both_if_long
 def test_a_slot_that_was_invalidated_is_refused(lake, database):
     assert lake.stop() == 0
     server = database.server
@@ -124,22 +132,26 @@ def test_a_slot_that_was_invalidated_is_refused(lake, database):
 
 # ---- older copies --------------------------------------------------------------------------
 
+@both
 def test_a_lake_restored_from_an_older_copy_is_refused(lake, database):
     database.catch_up(lake)
     assert lake.stop() == 0
     copy = lake.directory.with_name("copy")
     subprocess.run(["cp", "-a", lake.directory, copy], check=True)
+    lake.place.save()
     lake.start()
     database.sql(ROWS.format(101, 200))
     database.catch_up(lake)
     assert lake.stop() == 0
     shutil.rmtree(lake.directory)
     copy.rename(lake.directory)
+    lake.place.bring_back()
     assert_refused_unchanged(lake, "walberg snapshot --all")
     read_everything_again(lake, database)
     assert lake.stop() == 0
 
 
+@both_if_long
 @pytest.mark.parametrize("has_later_commits", [False, True])
 def test_a_database_restored_from_an_older_copy_is_refused(walberg, has_later_commits):
     parent = pathlib.Path(tempfile.mkdtemp(prefix="walberg-cold-"))
@@ -169,6 +181,7 @@ def test_a_database_restored_from_an_older_copy_is_refused(walberg, has_later_co
         assert_refused_unchanged(lake, "walberg snapshot --all", "restored from an older copy")
 
 
+@both_if_long
 def test_another_server_is_refused(lake, database):
     database.catch_up(lake)
     assert lake.stop() == 0
@@ -177,6 +190,7 @@ def test_another_server_is_refused(lake, database):
         assert_refused_unchanged(lake, "database system", "--lake")
 
 
+@both_if_long
 def test_another_database_of_the_server_is_refused(lake, database):
     database.catch_up(lake)
     assert lake.stop() == 0
@@ -207,6 +221,7 @@ REWRITES = {
 }
 
 
+@both_if_long
 @pytest.mark.parametrize("statement", REWRITES)
 def test_a_rewrite_during_the_initial_snapshot_pauses_the_table_alone(database, walberg, statement):
     """Between the slot's consistent point and the reading of the table."""
@@ -240,6 +255,7 @@ def test_a_rewrite_during_the_initial_snapshot_pauses_the_table_alone(database, 
     assert lake.stop() == 0
 
 
+@both
 def test_a_kill_while_a_table_is_read_again_touches_nothing_else(lake, database):
     database.sql("CREATE TABLE other (id int PRIMARY KEY)")
     assert lake.stop() == 0
@@ -270,6 +286,7 @@ def test_a_kill_while_a_table_is_read_again_touches_nothing_else(lake, database)
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_a_table_that_is_read_again_while_it_changes(lake, database):
     database.sql(ROWS.format(101, 20000))
     writer = database.pgbench("-c", 1, "-T", 5, "-D", "rows=20000", "-f", "/dev/stdin",
@@ -288,6 +305,7 @@ def test_a_table_that_is_read_again_while_it_changes(lake, database):
     assert lake.stop() == 0
 
 
+@both
 def test_everything_is_read_again_by_the_running_process(lake, database):
     database.sql("CREATE TABLE later (a int); INSERT INTO later VALUES (1)")
     database.sql(ROWS.format(101, 200))
@@ -301,6 +319,7 @@ def test_everything_is_read_again_by_the_running_process(lake, database):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_new_tables_are_taken_in_at_the_next_start(lake, database):
     database.sql("CREATE TABLE later (id int PRIMARY KEY); INSERT INTO later VALUES (1)")
     database.sql("CREATE SCHEMA new; CREATE TABLE new.t (id int PRIMARY KEY)")
@@ -322,6 +341,7 @@ def foreign_table(lake, name):
     return lake.place.pyiceberg().load_table(name)
 
 
+@both
 def test_a_property_that_pyiceberg_sets_is_built_upon(lake, database):
     with foreign_table(lake, "public.t").transaction() as transaction:
         transaction.set_properties(owner="the analysts")
@@ -341,6 +361,7 @@ def test_a_property_that_pyiceberg_sets_is_built_upon(lake, database):
     assert lake.stop() == 0
 
 
+@both
 @pytest.mark.parametrize("is_running", [True, False])
 def test_rows_that_pyiceberg_adds_pause_that_table_alone(lake, database, is_running):
     import pyarrow
@@ -364,6 +385,7 @@ def test_rows_that_pyiceberg_adds_pause_that_table_alone(lake, database, is_runn
     assert lake.stop() == 0
 
 
+@both
 def test_a_table_that_was_dropped_from_the_catalog_is_paused_alone(lake, database):
     lake.place.pyiceberg().drop_table("public.t")
     database.sql(ROWS.format(101, 200))
@@ -375,6 +397,7 @@ def test_a_table_that_was_dropped_from_the_catalog_is_paused_alone(lake, databas
     assert lake.stop() == 0
 
 
+@both
 @pytest.mark.parametrize("is_running", [True, False])
 def test_a_table_that_was_renamed_in_the_catalog_keeps_its_files(
         table, database, walberg, is_running):
@@ -412,6 +435,7 @@ def outlive_all_removals(lake, database):
                     "removals are left")
 
 
+@both
 def test_a_second_walberg_on_the_same_lake_is_refused(lake, database):
     second = subprocess.run(lake.arguments("run", lake.url), check=False, text=True, timeout=30,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **lake.options())
@@ -439,6 +463,7 @@ def test_a_lake_that_is_looked_at_starts_all_the_same(lake):
 
 # ---- limits --------------------------------------------------------------------------------
 
+@both
 def test_a_full_log_stops_reading_keeps_the_connection_and_recovers(database, walberg):
     database.sql("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (0, NULL)")
     lake = walberg({"log.segment_size": "1MB", "log.size_limit": "4MB",
@@ -465,6 +490,7 @@ def test_a_full_log_stops_reading_keeps_the_connection_and_recovers(database, wa
     assert lake.stop() == 0
 
 
+@both
 def test_the_lake_is_dropped_from_its_source_and_the_tables_stay(lake, database):
     slot = slot_of(lake)
     database.sql("SELECT pg_create_logical_replication_slot('somebody', 'pgoutput')")
@@ -487,6 +513,7 @@ def test_the_lake_is_dropped_from_its_source_and_the_tables_stay(lake, database)
 
 # ---- the server goes away ------------------------------------------------------------------
 
+@both_if_long
 def test_a_server_that_restarts_and_a_backend_that_is_ended(walberg):
     with postgres.Postgres() as server:
         database = Database(server, "shop")
@@ -511,6 +538,7 @@ def test_a_server_that_restarts_and_a_backend_that_is_ended(walberg):
         assert lake.stop() == 0
 
 
+@both_if_long
 def test_a_stop_while_nothing_can_be_reached_is_quick(walberg):
     with postgres.Postgres() as server:
         database = Database(server, "shop")

@@ -4,17 +4,18 @@ import concurrent.futures
 import functools
 import json
 import os
-import pathlib
 import tempfile
 import time
 
 import pytest
 
-from support import minio
+from conftest import BOTH
 from support.compare import assert_equal
-from support.place import InPostgres, acting_as
+from support.objects import newest
 
 DAY = 24 * 3600
+ALL = ["--older-than", "0"]
+both = pytest.mark.parametrize("kind", BOTH, indirect=True)
 
 
 @pytest.fixture
@@ -37,8 +38,7 @@ def warehouse(lake):
 
 
 def files(lake):
-    return {str(path.relative_to(warehouse(lake))) for path in warehouse(lake).rglob("*")
-            if path.is_file() and ".tmp" not in path.parts}
+    return {path for path in lake.place.objects() if not path.startswith(".tmp/")}
 
 
 def age(path, seconds):
@@ -47,11 +47,8 @@ def age(path, seconds):
 
 
 def put(lake, name, seconds=10 * DAY):
-    path = warehouse(lake) / name
-    with acting_as(lake.user):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"PAR1")
-    age(path, seconds)
+    lake.place.put(name, b"PAR1")
+    age(warehouse(lake) / name, seconds)
     return name
 
 
@@ -91,8 +88,8 @@ def rehearse():
 def foreign_table(lake):
     """Another program's table in the same catalog and warehouse, with several versions."""
     rehearse()
-    with acting_as(lake.user):
-        write_foreign_table(lake.place.pyiceberg(warehouse=f"file://{warehouse(lake)}"))
+    with lake.place.acting():
+        write_foreign_table(lake.place.pyiceberg(warehouse=lake.place.warehouse))
 
 
 def foreign_rows(lake):
@@ -105,26 +102,27 @@ def foreign_rows(lake):
         catalog.engine.dispose()
 
 
+@both
 def test_every_orphan_is_found_and_nothing_else(database, lake):
     foreign_table(lake)
+    beside = maintain(lake, "--older-than", "1h")
+    assert (beside["orphans"], beside["younger"]) == (0, 0) and beside["named"] > 10
     lake.stop()
     before, rows = files(lake), foreign_rows(lake)
-    orphans = {put(lake, "public/t/data/left.parquet"),
-               put(lake, "public/t/metadata/left.avro"),
-               put(lake, "theirs/t/metadata/00009-left.metadata.json"),
-               put(lake, "public/no table/data/a=1/b&c+d%20é.parquet")}
-    young = put(lake, "public/t/data/young.parquet", 2 * DAY)
-    put(lake, "README.txt")
-    make_all_old_but(lake, young)
-    found = maintain(lake, "--dry-run")
+    orphans = {"public/t/data/left.parquet", "public/t/metadata/left.avro",
+               "theirs/t/metadata/00009-left.metadata.json",
+               "public/no table/data/a=1/b&c+d%20é.parquet"}
+    for name in [*orphans, "README.txt"]:
+        lake.place.put(name, b"PAR1")
+    found = maintain(lake, *ALL, "--dry-run")
     assert paths(found) == orphans
     assert (found["orphans"], found["removed"], found["bytes"]) == (4, 0, 16)
-    assert (found["younger"], found["others"]) == (1, 1)
-    assert files(lake) == before | orphans | {young, "README.txt"}
-    assert maintain(lake)["removed"] == 4
-    assert files(lake) == before | {young, "README.txt"}
-    assert maintain(lake)["orphans"] == 0
-    assert paths(maintain(lake, "--older-than", "1d")) == {young}
+    assert found["others"] == 1
+    assert maintain(lake)["younger"] == 4
+    assert files(lake) == before | orphans | {"README.txt"}
+    assert maintain(lake, *ALL)["removed"] == 4
+    assert files(lake) == before | {"README.txt"}
+    assert maintain(lake, *ALL)["orphans"] == 0
     assert foreign_rows(lake) == rows
     lake.start()
     database.sql("INSERT INTO t VALUES (2000, 'after')")
@@ -134,22 +132,28 @@ def test_every_orphan_is_found_and_nothing_else(database, lake):
         assert lake.sql(f"SELECT count(*) FROM t AT (VERSION => '{position}')")
 
 
-def make_all_old_but(lake, name):
+def test_an_orphan_that_is_young_stays(lake):
+    lake.stop()
     make_all_old(lake)
-    age(warehouse(lake) / name, 2 * DAY)
+    old = put(lake, "public/t/data/left.parquet")
+    young = put(lake, "public/t/data/young.parquet", 2 * DAY)
+    found = maintain(lake)
+    assert paths(found) == {old} and found["younger"] == 1
+    assert young in files(lake)
+    assert paths(maintain(lake, "--older-than", "1d")) == {young}
 
 
+@both
 def test_what_a_dropped_table_leaves_is_removed(lake):
     rehearse()
     lake.stop()
-    make_all_old(lake)
     left = {name for name in files(lake) if name.startswith("public/gone/")}
     assert left
-    with acting_as(lake.user):
+    with lake.place.acting():
         catalog = lake.place.pyiceberg()
         catalog.drop_table("public.gone")
         catalog.engine.dispose()
-    assert paths(maintain(lake)) == left
+    assert paths(maintain(lake, *ALL)) == left
 
 
 def test_beside_a_running_process_only_files_that_are_older_than_it_are_removed(database, lake):
@@ -194,17 +198,14 @@ def test_in_a_loop_under_load_all_that_a_version_names_stays(database, lake):
         lake.sql(f"SELECT count(DISTINCT a) FROM t AT (VERSION => '{position}')")
 
 
+@both
 def test_nothing_is_removed_when_a_table_cannot_be_read(lake):
     foreign_table(lake)
     lake.stop()
-    make_all_old(lake)
-    catalog = lake.place.pyiceberg()
-    location = catalog.load_table("theirs.t").metadata_location.removeprefix("file://")
-    catalog.engine.dispose()
-    pathlib.Path(location).write_text("{}", encoding="utf-8")
-    put(lake, "public/t/data/left.parquet")
+    lake.place.put(newest(lake, "theirs.t", "metadata"), b"{}")
+    lake.place.put("public/t/data/left.parquet", b"PAR1")
     before = files(lake)
-    result = lake.call("maintain", "--orphans")
+    result = lake.call("maintain", "--orphans", *ALL)
     assert result.returncode == 1
     assert '"theirs.t"' in result.stderr and "hint:" in result.stderr
     assert files(lake) == before
@@ -243,29 +244,3 @@ def test_what_is_found_is_shown_to_people(lake):
     assert "1 file of 4 bytes belongs to no version: nothing was removed (--dry-run)" in text
     assert "1 file of 4 bytes belongs to no version: removed" in lake.command(
         "maintain", "--orphans")
-
-
-@pytest.mark.skipif(not minio.is_installed(), reason="MinIO is not installed")
-def test_in_a_bucket_with_its_catalog_in_a_database(database, walberg):
-    database.sql("CREATE TABLE t (id int PRIMARY KEY, a text)")
-    with minio.Minio(buckets=["warehouse"]) as server:
-        lake = walberg(server.settings("s3://warehouse/shop"))
-        lake.place = InPostgres(lake.directory, database.server.url_of("orphans_catalog"))
-        lake.settings.update(lake.place.settings)
-        lake.start()
-        lake.wait_live()
-        for i in range(5):
-            database.sql(f"INSERT INTO t VALUES ({i}, 'x')")
-            database.catch_up(lake)
-        beside = maintain(lake, "--older-than", "1h")
-        assert (beside["orphans"], beside["younger"]) == (0, 0) and beside["named"] > 10
-        lake.stop()
-        before = set(server.objects("warehouse"))
-        orphans = {"public/t/data/left.parquet", "public/none/metadata/é &+%=1.avro"}
-        for name in orphans:
-            server.put("warehouse", f"shop/{name}", b"PAR1")
-        server.put("warehouse", "other/data/not ours.parquet", b"PAR1")
-        assert maintain(lake)["younger"] == 2
-        assert paths(maintain(lake, "--older-than", "0", "--dry-run")) == orphans
-        assert maintain(lake, "--older-than", "0")["removed"] == 2
-        assert set(server.objects("warehouse")) == before | {"other/data/not ours.parquet"}

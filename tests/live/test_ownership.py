@@ -8,9 +8,7 @@ import pytest
 
 from conftest import BOTH
 from support.compare import assert_equal
-from support.place import acting_as
 from support.refusal import assert_one_error, assert_refused
-from support.remote import BUCKET
 from test_doctor import examine
 
 both = pytest.mark.parametrize("kind", BOTH, indirect=True)
@@ -37,23 +35,6 @@ def fill(database, lake):
 def place_of(lake, folder=""):
     """As lake.warehouse has it."""
     return f"{lake.place.warehouse.removeprefix('file://')}{folder and '/' + folder}"
-
-
-def put(lake, name):
-    if lake.place.warehouse.startswith("s3://"):
-        lake.place.servers.minio.put(BUCKET, f"{lake.place.name}/{name}", b"x")
-        return
-    path = lake.directory / "warehouse" / name
-    with acting_as(lake.user):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
-
-
-def remove(lake, name):
-    if lake.place.warehouse.startswith("s3://"):
-        lake.place.servers.minio.delete(BUCKET, f"{lake.place.name}/{name}")
-    else:
-        (lake.directory / "warehouse" / name).unlink()
 
 
 def lake_id(lake):
@@ -95,8 +76,8 @@ def test_another_lake_is_refused_and_touches_nothing(database, lake, walberg):
 def test_a_lake_in_a_folder_of_anothers_warehouse_keeps_its_files(database, lake, walberg):
     other = walberg({"lake.warehouse": place_of(lake, "shop")})
     fill(database, other)
-    put(lake, "public/t/data/left.parquet")
-    put(lake, "shop/public/t/data/theirs.parquet")
+    lake.place.put("public/t/data/left.parquet", b"x")
+    lake.place.put("shop/public/t/data/theirs.parquet", b"x")
     # A schema whose folder would be the other's warehouse, which also has a table of that name.
     database.sql("CREATE SCHEMA shop")
     database.sql("CREATE TABLE shop.public (id int PRIMARY KEY)")
@@ -153,10 +134,10 @@ def test_a_lake_that_lost_its_catalog_does_not_begin_anew_over_its_tables(databa
     anew = walberg({"lake.warehouse": place_of(lake)})
     old = lake_id(lake)
     assert_refused(anew, f"belongs to the lake {old}", "empty this one")
-    remove(lake, f".walberg/{old}")
+    lake.place.delete(f".walberg/{old}")
     assert_refused(anew, "public/", "that the catalog does not know", "lake.warehouse")
     for name in before - {f".walberg/{old}"}:
-        remove(lake, name)
+        lake.place.delete(name)
     fill(database, anew)
     assert_whole(anew, database)
 
@@ -238,10 +219,10 @@ def test_a_warehouse_without_the_lakes_mark_is_not_begun_in(database, lake):
     lake.stop()
     mark = f".walberg/{lake_id(lake)}"
     before = set(lake.place.objects())
-    remove(lake, mark)
+    lake.place.delete(mark)
     assert_not_in_place(lake, place_of(lake), f'"{mark}"', readers=[])
     assert set(lake.place.objects()) == before - {mark}
-    put(lake, mark)
+    lake.place.put(mark, b"x")
     assert_goes_on(lake, database)
 
 

@@ -5,8 +5,13 @@
     remote.Remote(...)      MinIO, and a PostgreSQL server of its own
 
     settings        walberg's, for every command
+    catalog         where it is, for a client of the database's own
     uri, jdbc_uri   of the catalog, for SQLAlchemy (PyIceberg) and for Java
-    warehouse       the URI before the paths of all objects, and objects(): {path: bytes}
+    warehouse       the URI before the paths of all objects
+    objects()       {path: size in bytes}
+    read(path), put(path, octets), delete(path)     one of them
+    acting()        others write to it within as its user
+    save(), bring_back()    a copy of the catalog, if that is not in the lake's directory
     properties      of PyIceberg and of Java's catalogs: how objects are read
     pyiceberg()     the catalog, opened by it
     connect()       to the catalog: execute(statement, parameters).fetchall(), close()
@@ -59,6 +64,21 @@ class Place:
     def outages(self):
         return 0
 
+    def path_of(self, uri):
+        """Of an object."""
+        root = self.warehouse + "/"
+        assert uri.startswith(root), uri
+        return uri.removeprefix(root)
+
+    def acting(self):
+        return contextlib.nullcontext()
+
+    def save(self):
+        pass
+
+    def bring_back(self):
+        pass
+
     def remove(self):
         pass
 
@@ -72,6 +92,7 @@ class Local(Place):
     def __init__(self, directory, user=None):
         self.directory = pathlib.Path(directory)
         self.file = self.directory / "catalog.db"
+        self.catalog = str(self.file)
         self.user = user
 
     @property
@@ -90,6 +111,21 @@ class Local(Place):
         root = self.directory / "warehouse"
         return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob("*")
                 if path.is_file()}
+
+    def read(self, path):
+        return (self.directory / "warehouse" / path).read_bytes()
+
+    def put(self, path, octets):
+        file = self.directory / "warehouse" / path
+        with acting_as(self.user):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(octets)
+
+    def acting(self):
+        return acting_as(self.user)
+
+    def delete(self, path):
+        (self.directory / "warehouse" / path).unlink()
 
     def connect(self):
         with acting_as(self.user):
@@ -117,7 +153,7 @@ class PostgresCatalog(Place):
 
     def __init__(self, url):
         import psycopg2
-        self.url = url
+        self.url = self.catalog = url
         self.ERRORS = (psycopg2.Error,)
 
     @property

@@ -53,6 +53,7 @@ class Remote(PostgresCatalog):
         super().__init__(servers.catalogs.url_of(name))
         self.servers = servers
         self.name = name
+        self.copy = f"{name}_copy"
         self.warehouse = f"s3://{BUCKET}/{name}"
         self.settings = {**servers.minio.settings(self.warehouse), "lake.catalog": self.url}
         self.properties = {
@@ -71,6 +72,30 @@ class Remote(PostgresCatalog):
         found = self.servers.minio.objects(BUCKET, prefix)
         return {key.removeprefix(prefix): size for key, size in found.items()}
 
+    def read(self, path):
+        return self.servers.minio.read(BUCKET, f"{self.name}/{path}")
+
+    def put(self, path, octets):
+        self.servers.minio.put(BUCKET, f"{self.name}/{path}", octets)
+
+    def delete(self, path):
+        self.servers.minio.delete(BUCKET, f"{self.name}/{path}")
+
+    def save(self):
+        self._copy(self.name, self.copy)
+
+    def bring_back(self):
+        self._copy(self.copy, self.name)
+
+    def _copy(self, name, copy):
+        """In place of any database of that name; a copy is made of one that nobody is in."""
+        catalogs = self.servers.catalogs
+        catalogs.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                     (name,))
+        catalogs.sql(f"DROP DATABASE IF EXISTS {copy} WITH (FORCE)")
+        catalogs.sql(f"CREATE DATABASE {copy} TEMPLATE {name}")
+
     def remove(self):
         if self.servers.catalogs.is_running:
-            self.servers.catalogs.sql(f"DROP DATABASE {self.name} WITH (FORCE)")
+            for name in [self.name, self.copy]:
+                self.servers.catalogs.sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
