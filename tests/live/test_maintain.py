@@ -177,7 +177,7 @@ def test_in_a_loop_under_load_all_that_a_version_names_stays(database, lake):
     it had before is old enough."""
     lake.stop()
     make_all_old(lake)
-    left = put(lake, "public/t/data/left.parquet")
+    left = put(lake, "public/elsewhere/data/left.parquet")
     lake.start()
     lake.wait_live()
     removed = []
