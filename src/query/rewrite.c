@@ -495,12 +495,15 @@ static bool rewrite_tree(
 		return error_set(rewrite->err, ERROR_UNSUPPORTED, "one statement at a time");
 	const char *text;
 	rewrite->use = column_use_find(statements, rewrite->arena);
-	const bool ok = walk(rewrite, statements, NULL) && rewrite_tables(rewrite);
+	bool ok = walk(rewrite, statements, NULL);
+	if (ok) { /* by what the user wrote, not by what stands for the tables */
+		name_columns(rewrite, statements->first);
+		ok = rewrite_tables(rewrite);
+	}
 	column_use_deinit(rewrite->use);
 	if (!ok)
 		return false;
 	rewrite_columns(rewrite);
-	name_columns(rewrite, statements->first);
 	if (!rewrite_unparse(rewrite, answer, &text) || !verify(rewrite, text))
 		return false;
 	out->sql = arena_format(rewrite->arena, "%s%s", explain, text);

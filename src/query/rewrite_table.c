@@ -301,7 +301,8 @@ static void remember_qualified(struct rewrite *rewrite, const char *schema, cons
 
 static bool cannot_read(struct rewrite *rewrite, const struct table_entry *entry)
 {
-	if (rewrite->err->kind == ERROR_CORRUPT && rewrite->err->hint[0] == '\0')
+	const enum error_kind kind = rewrite->err->kind;
+	if ((kind == ERROR_CORRUPT || kind == ERROR_MISSING) && rewrite->err->hint[0] == '\0')
 		error_hint(rewrite->err, "\"walberg snapshot %s.%s\" reads it again.",
 			entry->namespace_name, entry->name);
 	return error_context(
