@@ -8,6 +8,7 @@ import pytest
 
 import conftest
 from support.compare import lake_rows
+from support.objects import newest
 from support.walberg import lsn_number, lsn_text
 
 SOURCE = """
@@ -24,12 +25,15 @@ INSERT INTO lines SELECT i % 7 FROM generate_series(1, 50) i
 """
 
 
-@pytest.fixture(scope="module")
-def shop(server, tmp_path_factory):
+both = pytest.mark.parametrize("kind", conftest.BOTH, indirect=True)
+
+
+@pytest.fixture(scope="module", params=conftest.BOTH)
+def shop(server, request):
     """One database and one running lake for all tests that only read."""
     database = conftest.Database(server, "shop")
     database.sql(SOURCE)
-    lake = conftest.make_lake(database.url)
+    lake = conftest.make_lake(database.url, place=conftest.make_place(request, request.param))
     lake.start()
     lake.wait_live()
     database.sql("DELETE FROM orders WHERE id % 10 = 0;"
@@ -141,11 +145,11 @@ REFUSED = [
 def refusals(shop):
     """{statement: what was said}, all of one standing session."""
     database, lake = shop
-    file = next((lake.directory / "warehouse/public/orders/data").glob("**/*.parquet"))
+    file = f"{lake.place.warehouse}/{newest(lake, 'public.orders', 'data')}".removeprefix("file://")
     done = {}
     with lake.session() as session:
         for statement in REFUSED:
-            text = statement.format(file=file, catalog=lake.place.file)
+            text = statement.format(file=file, catalog=lake.place.catalog)
             try:
                 done[statement] = session.sql(text)
             except Exception as error:
@@ -224,6 +228,7 @@ def ids(session, at):
     return sorted(row["id"] for row in session.sql(f"SELECT id FROM t {at}"))
 
 
+@both
 def test_at_a_version_a_position_and_a_time(database, walberg):
     database.sql("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE still (id int PRIMARY KEY)")
     database.sql("INSERT INTO still VALUES (1)")
@@ -272,6 +277,7 @@ def test_at_a_version_a_position_and_a_time(database, walberg):
     assert len(lake.sql("SELECT id FROM t")) == len(states[-1])  # without a running process
 
 
+@both
 def test_every_position_that_is_listed_is_a_state_of_the_source(database, walberg):
     """Two rows whose sum never changes, moved by many transactions."""
     database.sql("CREATE TABLE a (id int PRIMARY KEY, n int);"
@@ -296,6 +302,7 @@ def test_every_position_that_is_listed_is_a_state_of_the_source(database, walber
 
 # ---- paused tables -------------------------------------------------------------------------
 
+@both
 def test_a_paused_table_is_read_where_it_stands_and_says_so(database, walberg):
     database.sql("CREATE TABLE t (id int PRIMARY KEY, d date);"
                  " INSERT INTO t VALUES (1, '2024-01-01');"
