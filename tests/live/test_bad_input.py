@@ -12,9 +12,10 @@ import tempfile
 
 import pytest
 
-from conftest import ROWS, Database
+from conftest import BOTH, ROWS, Database
 from support import postgres
 from support.compare import assert_equal
+from support.objects import newest
 from support.refusal import assert_one_error, assert_refused
 from support.walberg import Failed
 
@@ -336,24 +337,13 @@ def damaged(octets, damage):
             "flipped": flipped}[damage]
 
 
-def newest_object(lake, name, what):
-    metadata = pathlib.Path(lake.location(name))
-    if what == "metadata":
-        return metadata
-    if what == "data":
-        files = (metadata.parent.parent / "data").glob("**/*.parquet")
-        return max((file for file in files if not file.name.endswith("-deletes.parquet")),
-                   key=lambda file: file.stat().st_size)
-    files = sorted(metadata.parent.glob("*.avro"), key=lambda file: file.stat().st_mtime)
-    return [file for file in files if file.name.startswith("snap-") == (what == "list")][-1]
-
-
 # JSON and Avro have no checksums: there, a flipped bit may make another valid document.
 DAMAGES = [(what, damage) for what in ["metadata", "list", "manifest", "data"]
            for damage in ["missing", "empty", "cut", "flipped", "foreign"]
            if damage != "flipped" or what == "data"]
 
 
+@pytest.mark.parametrize("kind", BOTH, indirect=True)
 def test_damaged_and_missing_objects_pause_their_tables_alone(database, walberg):
     names = {f"public.{what}_{damage}": (what, damage) for what, damage in DAMAGES}
     for name in names:
@@ -367,11 +357,11 @@ def test_damaged_and_missing_objects_pause_their_tables_alone(database, walberg)
     database.catch_up(lake)
     assert lake.stop() == 0
     for name, (what, damage) in names.items():
-        path = newest_object(lake, name, what)
+        path = newest(lake, name, what)
         if damage == "missing":
-            path.unlink()
+            lake.place.delete(path)
         else:
-            path.write_bytes(damaged(path.read_bytes(), damage))
+            lake.place.put(path, damaged(lake.place.read(path), damage))
     for name in names:
         database.sql(f"INSERT INTO {name} VALUES (1001, 'more')")
     lake.start()

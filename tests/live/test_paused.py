@@ -5,7 +5,10 @@ import concurrent.futures
 
 import pytest
 
-from support.compare import assert_equal, lake_rows, source_rows
+from conftest import BOTH
+from support.compare import assert_equal, lake_rows
+
+pytestmark = pytest.mark.parametrize("kind", BOTH, indirect=True)
 
 TYPES = ["point", "int[]", "money", "interval", "timetz", "inet", "bit(3)", "xml", "int4range",
          "numeric", "numeric(39, 2)", "tsvector", "positive",

@@ -9,11 +9,12 @@ import time
 
 import pytest
 
-from conftest import IS_LONG
+from conftest import BOTH, IS_LONG
 from support.compare import assert_equal
 
 SECONDS = 120 if IS_LONG else 6
-pytestmark = pytest.mark.timeout(3600 if IS_LONG else 300)
+pytestmark = [pytest.mark.timeout(3600 if IS_LONG else 300),
+              pytest.mark.parametrize("kind", BOTH, indirect=True)]
 SEEDS = [int(seed) for seed in os.environ.get("WALBERG_TEST_SEEDS", "").split(",") if seed] or [
     int(os.environ["WALBERG_TEST_SEED"]) + i for i in range(4 if IS_LONG else 2)]
 

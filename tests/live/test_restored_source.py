@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from conftest import Database
+from conftest import BOTH_IF_LONG, Database
 from support import postgres
 from support.walberg import Lake, lsn_number
 
@@ -19,6 +19,7 @@ def flushed(database):
     return lsn_number(database.value("SELECT pg_current_wal_flush_lsn()"))
 
 
+@pytest.mark.parametrize("kind", BOTH_IF_LONG, indirect=True)
 @pytest.mark.parametrize("table", ["t", "uncaptured"])
 def test_another_history_is_refused_however_often_it_is_tried(walberg, database, server, table):
     database.sql("CREATE TABLE t (id int PRIMARY KEY, note text)")
@@ -41,7 +42,7 @@ def test_another_history_is_refused_however_often_it_is_tried(walberg, database,
     with postgres.Postgres(data_directory=copy) as restored:
         other = Database.__new__(Database)
         other.server, other.name = restored, database.name
-        again = Lake(lake.directory, other.url, lake.settings, lake.user)
+        again = Lake(lake.directory, other.url, lake.settings, lake.user, lake.place)
         other.sql("CREATE TABLE uncaptured (id int, note text)")
         for first in range(100000, 200000, 100):
             if flushed(other) > end + 100000:

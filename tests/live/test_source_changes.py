@@ -2,10 +2,18 @@
 
 import time
 
+import pytest
+
+from conftest import BOTH, BOTH_IF_LONG
+
+both = pytest.mark.parametrize("kind", BOTH, indirect=True)
+both_if_long = pytest.mark.parametrize("kind", BOTH_IF_LONG, indirect=True)
+
 # One slot alone: a table that is to be read again finds none.
 POSTGRES = {"max_replication_slots": "1"}
 
 
+@both
 def test_a_table_that_was_taken_out_of_the_publication_is_paused_and_comes_back(database, walberg):
     database.sql("CREATE TABLE kept (id int PRIMARY KEY)")
     database.sql("CREATE TABLE taken (id int PRIMARY KEY)")
@@ -27,6 +35,7 @@ def test_a_table_that_was_taken_out_of_the_publication_is_paused_and_comes_back(
     assert lake.stop() == 0
 
 
+@both
 def test_a_publication_that_sends_less_pauses_its_tables(database, walberg):
     database.sql("CREATE TABLE fewer (id int PRIMARY KEY)")
     lake = walberg()
@@ -40,6 +49,7 @@ def test_a_publication_that_sends_less_pauses_its_tables(database, walberg):
     assert lake.stop() == 0
 
 
+@both
 def test_what_happens_to_tables_while_a_lake_lives_is_noticed(database, walberg):
     database.sql("CREATE TABLE dropped (id int PRIMARY KEY)")
     database.sql("CREATE TABLE made_again (id int PRIMARY KEY)")
@@ -60,6 +70,7 @@ def test_what_happens_to_tables_while_a_lake_lives_is_noticed(database, walberg)
     assert lake.stop() == 0
 
 
+@both
 def test_a_table_that_cannot_be_read_again_is_paused_with_the_reason(database, walberg):
     database.sql("CREATE TABLE again (id int PRIMARY KEY)")
     lake = walberg()
@@ -73,6 +84,7 @@ def test_a_table_that_cannot_be_read_again_is_paused_with_the_reason(database, w
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_the_initial_snapshot_begins_again_when_the_server_was_away(database, server, walberg):
     database.sql("CREATE TABLE big (id int PRIMARY KEY, note text NOT NULL)")
     database.sql("INSERT INTO big SELECT i, repeat('x', 200) FROM generate_series(1, 400000) i")
