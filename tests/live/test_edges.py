@@ -447,6 +447,7 @@ def test_a_second_walberg_on_the_same_lake_is_refused(lake, database):
     assert lake.stop() == 0
 
 
+@both
 def test_a_lake_that_is_looked_at_starts_all_the_same(lake):
     """Whoever looks whether a process runs holds the lock for a moment, and gives it back."""
     assert lake.stop() == 0
