@@ -165,6 +165,7 @@ def test_java_and_pyiceberg_use_the_database_at_the_same_time(database, lake, tm
 def test_a_second_process_in_another_directory_is_refused_and_told_of_the_first(
         lake, in_postgres):
     other = in_postgres(lake.place.url)
+    other.settings["lake.warehouse"] = lake.directory / "warehouse"
     assert_refused(other, "in use by", f"process {lake.process.pid} on ", "127.0.0.1")
     done = other.call("drop", other.url)
     assert done.returncode == 1 and "in use by" in done.stderr
