@@ -125,8 +125,16 @@ struct definition {
 static void define(struct definition *definition)
 {
 	*definition = (struct definition){
-		.columns = { { "id", 23, -1, { .type = VALUE_INT }, true, true, 0, 0 },
-			{ "note", 1043, 104, { .type = VALUE_STRING }, false, false, 0, 0 } },
+		.columns = { { .name = "id",
+				     .type_oid = 23,
+				     .type_modifier = -1,
+				     .type = { .type = VALUE_INT },
+				     .is_required = true,
+				     .is_key = true },
+			{ .name = "note",
+				.type_oid = 1043,
+				.type_modifier = 104,
+				.type = { .type = VALUE_STRING } } },
 		.relation = { .oid = 7,
 			.filenode = 7,
 			.namespace_name = "public",

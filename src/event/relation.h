@@ -20,8 +20,8 @@ struct relation_column {
 	bool is_key;             /* part of the primary key that identifies rows in the lake */
 	int32_t number; /* pg_attribute.attnum: the same name may be another column; 0: not known */
 	uint32_t xid;   /* that wrote the row in pg_attribute: of the column's last change; 0 */
-	const char
-		*type_name; /* as PostgreSQL writes it, "text[]", when type is VALUE_NONE; NULL */
+	/* As PostgreSQL writes it, "text[]", when type is VALUE_NONE and it was asked; NULL. */
+	const char *type_name;
 };
 
 struct relation {
