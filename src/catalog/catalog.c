@@ -47,8 +47,8 @@ bool catalog_pointers(struct catalog *catalog, struct arena *arena, struct catal
 	       error_context(err, "loading the tables of the catalog");
 }
 
-bool catalog_requests(struct catalog *catalog, struct arena *arena, struct catalog_request **out,
-	size_t *count, struct error *err)
+bool catalog_load_requests(struct catalog *catalog, struct arena *arena,
+	struct catalog_request **out, size_t *count, struct error *err)
 {
 	*out = NULL;
 	*count = 0;
@@ -72,6 +72,11 @@ void catalog_close(struct catalog *catalog)
 {
 	if (catalog != NULL)
 		catalog->ops->close(catalog);
+}
+
+bool lake_may_have_slot(const struct lake *lake)
+{
+	return lake->phase == LAKE_STARTING || lake->phase == LAKE_LIVE;
 }
 
 struct lake catalog_copy_lake(const struct lake *lake, struct arena *arena)

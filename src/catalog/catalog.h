@@ -191,12 +191,15 @@ bool catalog_removals(struct catalog *catalog, micros_t now, size_t count_max, s
 	struct removal **out, size_t *count, struct error *err) MUST_CHECK;
 bool catalog_pointers(struct catalog *catalog, struct arena *arena, struct catalog_pointer **out,
 	size_t *count, struct error *err) MUST_CHECK;
-bool catalog_requests(struct catalog *catalog, struct arena *arena, struct catalog_request **out,
-	size_t *count, struct error *err) MUST_CHECK;
+bool catalog_load_requests(struct catalog *catalog, struct arena *arena,
+	struct catalog_request **out, size_t *count, struct error *err) MUST_CHECK;
 bool catalog_request(struct catalog *catalog, const char *kind, const char *argument,
 	struct error *err) MUST_CHECK;
 bool catalog_lock(struct catalog *catalog, struct error *err) MUST_CHECK;
 void catalog_close(struct catalog *catalog);
+
+/* STARTING or LIVE: what bears the lake's names at the source is its own. */
+bool lake_may_have_slot(const struct lake *lake);
 
 /* With copies of its texts. */
 struct lake catalog_copy_lake(const struct lake *lake, struct arena *arena);

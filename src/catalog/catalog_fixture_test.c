@@ -303,7 +303,7 @@ static void check_requests(struct catalog *catalog)
 	CHECK_TEXT(view.requests[0].argument, "public.a");
 	struct catalog_request *requests;
 	size_t count;
-	CHECK_OK(catalog_requests(catalog, &arena, &requests, &count, &err), &err);
+	CHECK_OK(catalog_load_requests(catalog, &arena, &requests, &count, &err), &err);
 	CHECK_EQUAL(count, 2);
 	for (size_t i = 0; i < count; i++) {
 		CHECK_EQUAL(requests[i].id, view.requests[i].id);

@@ -82,7 +82,7 @@ static bool faulty_requests(struct catalog *catalog, struct arena *arena,
 	const enum error_kind kind = faulty->strike(faulty->context, "requests");
 	if (kind != ERROR_NONE)
 		return fail(kind, "requests", err);
-	return catalog_requests(faulty->inner, arena, out, count, err);
+	return catalog_load_requests(faulty->inner, arena, out, count, err);
 }
 
 static bool faulty_request(struct catalog *catalog, const char *kind_of_request,

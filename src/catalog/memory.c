@@ -70,7 +70,7 @@ static bool memory_requests(struct catalog *catalog, struct arena *arena,
 	struct catalog_request **out, size_t *count, struct error *err)
 {
 	struct catalog *inner = lock_inner(catalog);
-	return unlock_inner(catalog, catalog_requests(inner, arena, out, count, err));
+	return unlock_inner(catalog, catalog_load_requests(inner, arena, out, count, err));
 }
 
 static bool memory_request(

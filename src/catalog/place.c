@@ -8,20 +8,21 @@ static const char *without_scheme(const char *location)
 	return strncmp(location, LOCAL_SCHEME, size) == 0 ? location + size : location;
 }
 
-static const struct catalog_table *any_table(const struct catalog_view *view)
+/* The first that has a location, in the store unless that is NULL. */
+static const struct catalog_table *find_table(
+	const struct catalog_view *view, const struct store *store)
 {
-	for (size_t i = 0; i < view->table_count; i++)
-		if (view->tables[i].metadata_location[0] != '\0')
+	for (size_t i = 0; i < view->table_count; i++) {
+		const char *location = view->tables[i].metadata_location;
+		if (location[0] != '\0' && (store == NULL || store_may_hold(store, location)))
 			return &view->tables[i];
+	}
 	return NULL;
 }
 
 /* What "/schema/table/metadata/file" stands behind. */
-const char *place_of_tables(const struct catalog_view *view, struct arena *arena)
+static const char *place_of(const struct catalog_table *table, struct arena *arena)
 {
-	const struct catalog_table *table = any_table(view);
-	if (table == NULL)
-		return NULL;
 	char *place = arena_copy_cstring(arena, without_scheme(table->metadata_location));
 	for (int i = 0; i < 4; i++) {
 		char *slash = strrchr(place, '/');
@@ -29,6 +30,12 @@ const char *place_of_tables(const struct catalog_view *view, struct arena *arena
 			*slash = '\0';
 	}
 	return place;
+}
+
+const char *place_of_tables(const struct catalog_view *view, struct arena *arena)
+{
+	const struct catalog_table *table = find_table(view, NULL);
+	return table != NULL ? place_of(table, arena) : NULL;
 }
 
 static bool refuse(const char *location, const char *place, struct error *err)
@@ -42,22 +49,28 @@ static bool refuse(const char *location, const char *place, struct error *err)
 
 bool place_check(const struct store *store, const struct catalog_view *view, struct error *err)
 {
+	const struct catalog_table *table = find_table(view, NULL);
+	if (table == NULL || find_table(view, store) != NULL)
+		return true;
 	struct arena arena = { 0 };
-	const char *place = place_of_tables(view, &arena);
-	bool done = place == NULL;
-	for (size_t i = 0; !done && i < view->table_count; i++)
-		done = store_may_hold(store, view->tables[i].metadata_location);
-	if (!done)
-		refuse(store->location, place, err);
+	refuse(store->location, place_of(table, &arena), err);
 	arena_deinit(&arena);
-	return done;
+	return false;
+}
+
+/* s3://x, s3a://x and s3n://x are one place. */
+static const char *without_any_scheme(const char *location)
+{
+	const char *separator = strstr(location, "://");
+	return separator != NULL ? separator + strlen("://") : location;
 }
 
 static bool refuse_without_mark(
 	const struct store *store, const char *mark, const char *place, struct error *err)
 {
-	if (strcmp(place, without_scheme(store->location)) != 0)
+	if (strcmp(without_any_scheme(place), without_any_scheme(store->location)) != 0)
 		return refuse(store->location, place, err);
+	place = without_scheme(store->location);
 	error_set(err, ERROR_SETUP, "this lake's tables are in \"%s\", and its mark \"%s\" is not",
 		place, mark);
 	return error_hint(err,
@@ -68,10 +81,11 @@ static bool refuse_without_mark(
 
 bool place_look(struct store *store, const struct catalog_view *view, struct error *err)
 {
-	if (any_table(view) == NULL)
-		return true;
 	if (!place_check(store, view, err))
 		return false;
+	const struct catalog_table *table = find_table(view, store);
+	if (table == NULL)
+		return true;
 	struct arena arena = { 0 };
 	struct object_info *objects;
 	size_t count;
@@ -81,8 +95,7 @@ bool place_look(struct store *store, const struct catalog_view *view, struct err
 		bool is_there = false;
 		for (size_t i = 0; i < count; i++)
 			is_there |= strcmp(objects[i].path, mark) == 0;
-		done = is_there ||
-		       refuse_without_mark(store, mark, place_of_tables(view, &arena), err);
+		done = is_there || refuse_without_mark(store, mark, place_of(table, &arena), err);
 	}
 	arena_deinit(&arena);
 	return done;

@@ -69,8 +69,11 @@ TEST(one_table_that_is_elsewhere_does_not_change_the_others_place)
 	struct catalog_table tables[] = { TABLE("s3://theirs"), { .metadata_location = "" },
 		TABLE("s3a://mine/good") };
 	const struct catalog_view view = view_of(tables, 3);
-	put(store, ".walberg/1f00");
 	CHECK_OK(place_check(store, &view, &err), &err);
+	CHECK(!place_look(store, &view, &err));
+	CHECK_TEXT(err.text, "this lake's tables are in \"s3://mine/good\", and its mark "
+			     "\".walberg/1f00\" is not");
+	put(store, ".walberg/1f00");
 	CHECK_OK(place_look(store, &view, &err), &err);
 	store_close(store);
 }

@@ -25,8 +25,8 @@ static bool drop(struct world *world, const struct configuration *configuration,
 	struct catalog_view view;
 	if (!catalog_load(catalog, arena, &view, err))
 		return false;
-	const bool has_made = view.lake.phase == LAKE_STARTING || view.lake.phase == LAKE_LIVE;
-	if (has_made && !drop_from_source(world, configuration, &view.lake, err))
+	if (lake_may_have_slot(&view.lake) &&
+		!drop_from_source(world, configuration, &view.lake, err))
 		return false;
 
 	char commit_id[UUID_TEXT_SIZE];
@@ -47,7 +47,7 @@ static bool drop(struct world *world, const struct configuration *configuration,
 	if (!catalog_commit(catalog, &commit, &conflict, err))
 		return false;
 	const char *place = place_of_tables(&view, arena);
-	if (has_made)
+	if (lake_may_have_slot(&view.lake))
 		printf("slot and publications \"%s\" are dropped from the source; the tables "
 		       "stay in %s\n",
 			lake.slot_name, place != NULL ? place : configuration->lake_warehouse);

@@ -246,6 +246,23 @@ static void look_at_s3_tls(struct doctor *doctor)
 			"the connection leaves this machine without encryption");
 }
 
+/* Whether it is there, and not another lake's: what is not there yet is not made here. */
+static bool look_at_place(struct doctor *doctor, bool is_local)
+{
+	const struct configuration *configuration = doctor->configuration;
+	const char *warehouse = configuration->lake_warehouse;
+	struct store *store;
+	struct error err;
+	if (!lake_look_store(world_posix(), configuration, &store, &err)) {
+		doctor_say_error(doctor, VERDICT_WRONG, "warehouse", &err);
+		return false;
+	}
+	const bool is_right = look_at_owner(doctor, store);
+	store_close(store);
+	return is_right && (!is_local || (look_at_directory(doctor, "warehouse", warehouse) &&
+						 access(warehouse, F_OK) == 0));
+}
+
 void doctor_look_at_store(struct doctor *doctor)
 {
 	const struct configuration *configuration = doctor->configuration;
@@ -253,14 +270,10 @@ void doctor_look_at_store(struct doctor *doctor)
 	const bool is_local = !s3_is_location(warehouse);
 	struct store *store;
 	struct error err;
-	if (!lake_look_store(world_posix(), configuration, &store, &err)) {
-		doctor_say_error(doctor, VERDICT_WRONG, "warehouse", &err);
+	if (!look_at_place(doctor, is_local))
 		return;
-	}
-	if (!look_at_owner(doctor, store) ||
-		(is_local && (!look_at_directory(doctor, "warehouse", warehouse) ||
-				     access(warehouse, F_OK) != 0))) {
-		store_close(store); /* what is not there yet is not made here */
+	if (!lake_open_store(world_posix(), configuration, &store, &err)) {
+		doctor_say_error(doctor, VERDICT_WRONG, "warehouse", &err);
 		return;
 	}
 	if (look_at_probe(doctor, store) && !is_local)

@@ -216,6 +216,17 @@ static bool look_at_relation(struct doctor *doctor, const struct relation *relat
 	return false;
 }
 
+/* A table that the lake keeps may have gone from the source. */
+static bool names_a_row(const struct doctor *doctor, const char *pattern)
+{
+	const struct catalog_view *view = &doctor->view;
+	for (size_t i = 0; doctor->has_lake && i < view->table_count; i++)
+		if (source_pattern_names(
+			    pattern, view->tables[i].namespace_name, view->tables[i].name))
+			return true;
+	return false;
+}
+
 static void look_at_all(struct doctor *doctor, const struct source_state *state)
 {
 	size_t whole = 0;
@@ -228,9 +239,10 @@ static void look_at_all(struct doctor *doctor, const struct source_state *state)
 			"it is left out: %s", left_out->reason);
 	}
 	for (size_t i = 0; i < state->idle_count && state->relation_count > 0; i++)
-		doctor_say(doctor, VERDICT_WARNING, "source.tables",
-			"Correct it, or make the table first.",
-			"\"%s\" names no table of the source", state->idle[i]);
+		if (!names_a_row(doctor, state->idle[i]))
+			doctor_say(doctor, VERDICT_WRONG, "source.tables",
+				"Correct it, or make the table first.",
+				"\"%s\" names no table of the source", state->idle[i]);
 	if (state->relation_count == 0)
 		doctor_say(doctor, VERDICT_WRONG, "tables",
 			"source.tables must name tables that are there, and that the role may "

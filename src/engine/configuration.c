@@ -260,22 +260,39 @@ bool configuration_is_within(const char *path, const char *directory)
 	return strncmp(path, directory, size) == 0 && (path[size] == '/' || path[size] == '\0');
 }
 
-bool configuration_check_log(const struct configuration *configuration, struct error *err)
+bool configuration_check_places(const struct configuration *configuration, struct error *err)
 {
-	const char *log = configuration->log_directory;
-	const char *lake = configuration->lake_directory;
-	const char *others[] = { configuration->lake_cache_directory,
-		configuration->lake_warehouse };
-	bool is_apart = !configuration_is_within(lake, log);
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		is_apart = is_apart && !configuration_is_within(others[i], log) &&
-			   !configuration_is_within(log, others[i]);
-	if (is_apart)
-		return true;
-	error_set(err, ERROR_SETUP,
-		"the log cannot lie in \"%s\": that is where other files of the lake are", log);
-	return error_hint(err, "Give the log a directory of its own (log.directory), outside the "
-			       "warehouse and the cache.");
+	const struct place {
+		const char *setting;
+		const char *path;
+	} lake = { "lake.directory", configuration->lake_directory },
+	  log = { "log.directory", configuration->log_directory },
+	  cache = { "lake.cache_directory", configuration->lake_cache_directory },
+	  warehouse = { "lake.warehouse", configuration->lake_warehouse };
+	const struct {
+		const struct place *inner, *outer;
+	} pairs[] = {
+		{ &lake, &log },
+		{ &cache, &log },
+		{ &warehouse, &log },
+		{ &log, &cache },
+		{ &warehouse, &cache },
+		{ &lake, &warehouse },
+		{ &log, &warehouse },
+		{ &cache, &warehouse },
+	};
+	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+		const struct place *inner = pairs[i].inner, *outer = pairs[i].outer;
+		if (!configuration_is_within(inner->path, outer->path))
+			continue;
+		error_set(err, ERROR_SETUP, "%s \"%s\" lies in %s \"%s\"", inner->setting,
+			inner->path, outer->setting, outer->path);
+		return error_hint(err,
+			"Give %s a place of its own: files there that are not its "
+			"own are removed.",
+			outer->setting);
+	}
+	return true;
 }
 
 /* --- the source ------------------------------------------------------------------------------ */

@@ -95,8 +95,8 @@ const char *configuration_path(const char *path, struct arena *arena);
 /* Of two such paths: the directory itself, or in it. */
 bool configuration_is_within(const char *path, const char *directory);
 
-/* SETUP unless the log's directory is apart from the lake's other files. */
-bool configuration_check_log(
+/* SETUP unless lake, log, cache and warehouse each have their files apart from the others'. */
+bool configuration_check_places(
 	const struct configuration *configuration, struct error *err) MUST_CHECK;
 
 enum catalog_form {

@@ -90,35 +90,41 @@ TEST(arguments_come_before_the_file)
 	arena_deinit(&loading.arena);
 }
 
-static bool log_may_lie_in(const char *log, const char *warehouse)
+static bool may_be(const char *log, const char *cache, const char *warehouse)
 {
 	struct loading loading = { .arguments = { .lake = "/data/lake" } };
 	const char *set[] = {
 		arena_format(&loading.arena, "log.directory=%s", log),
+		arena_format(&loading.arena, "lake.cache_directory=%s", cache),
 		arena_format(&loading.arena, "lake.warehouse=%s", warehouse),
 	};
 	loading.arguments.assignments = set;
-	loading.arguments.assignment_count = 2;
+	loading.arguments.assignment_count = 3;
 	CHECK_OK(load(&loading), &loading.err);
-	const bool may = configuration_check_log(&loading.configuration, &loading.err);
+	const bool may = configuration_check_places(&loading.configuration, &loading.err);
 	CHECK(may || (loading.err.kind == ERROR_SETUP && loading.err.hint[0] != '\0'));
 	arena_deinit(&loading.arena);
 	return may;
 }
 
-TEST(the_log_lies_apart_from_the_lakes_other_files)
+TEST(lake_log_cache_and_warehouse_lie_apart)
 {
-	CHECK(log_may_lie_in("/data/lake/log", "/data/lake/warehouse"));
-	CHECK(log_may_lie_in("/data/log", "s3://bucket/data/log"));
-	CHECK(log_may_lie_in("/data/lak", "/data/tables"));
-	CHECK(!log_may_lie_in("/data/lake", "/data/tables"));
-	CHECK(!log_may_lie_in("/data", "/tables"));
-	CHECK(!log_may_lie_in("/", "/tables"));
-	CHECK(!log_may_lie_in("/data/lake/cache", "/tables"));
-	CHECK(!log_may_lie_in("/data/lake/cache/log", "/tables"));
-	CHECK(!log_may_lie_in("/tables", "/tables"));
-	CHECK(!log_may_lie_in("/tables/log", "/tables"));
-	CHECK(!log_may_lie_in("/data/log", "/data/log/tables"));
+	CHECK(may_be("/data/lake/log", "/data/lake/cache", "/data/lake/warehouse"));
+	CHECK(may_be("/data/log", "/data/cache", "s3://bucket/data/log"));
+	CHECK(may_be("/data/lak", "/data/lak1", "/data/tables"));
+	CHECK(!may_be("/data/lake", "/cache", "/tables"));
+	CHECK(!may_be("/data", "/cache", "/tables"));
+	CHECK(!may_be("/", "/cache", "/tables"));
+	CHECK(!may_be("/cache", "/cache", "/tables"));
+	CHECK(!may_be("/cache/log", "/cache", "/tables"));
+	CHECK(!may_be("/data/log", "/data/log/cache", "/tables"));
+	CHECK(!may_be("/tables", "/cache", "/tables"));
+	CHECK(!may_be("/tables/log", "/cache", "/tables"));
+	CHECK(!may_be("/data/log", "/cache", "/data/log/tables"));
+	CHECK(!may_be("/log", "/tables/cache", "/tables"));
+	CHECK(!may_be("/log", "/cache", "/cache/tables"));
+	CHECK(!may_be("/log", "/cache", "/data/lake"));
+	CHECK(!may_be("/log", "/cache", "/data"));
 }
 
 static void check_refused(struct loading *loading, const char *text)

@@ -264,7 +264,7 @@ bool filling_check_patterns(
 			continue;
 		error_set(err, ERROR_SETUP,
 			"\"%.200s\" in source.tables names no table of the source", pattern);
-		return error_hint(err, "Nothing was changed. Correct it, or make the table first.");
+		return error_hint(err, "Correct it, or make the table first.");
 	}
 	return true;
 }
@@ -369,9 +369,8 @@ static bool fill_all(
 static bool announce(struct beginning *beginning, struct error *err)
 {
 	const struct lake *lake = publisher_lake(beginning->publisher);
-	const bool is_new = lake->phase == LAKE_NEW || lake->phase == LAKE_DROPPED;
 	if (!source_inspect(beginning->source, &beginning->arena, &beginning->state, err) ||
-		(is_new && !check_is_free(lake, &beginning->state, err)) ||
+		(!lake_may_have_slot(lake) && !check_is_free(lake, &beginning->state, err)) ||
 		!filling_check_patterns(beginning->publisher, &beginning->state, err))
 		return false;
 	publisher_set_phase(beginning->publisher, LAKE_STARTING);

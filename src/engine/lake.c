@@ -1,12 +1,25 @@
 #include "engine/lake.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	LAKE_ID_BYTES = 4,
 	/* More WAL than a commit's own, unless whole pages are in it: the next one is small. */
 	QUIET_BYTES_MIN = 16 * 1024,
 };
+
+/* A file is opened for writing: only so is a journal taken back that a crash has left beside it. */
+static bool open_catalog_that_is_there(
+	const struct configuration *configuration, struct catalog **out, struct error *err)
+{
+	enum catalog_form form;
+	const char *file;
+	if (!configuration_catalog(configuration, &form, &file, err))
+		return false;
+	const bool is_file = form == CATALOG_SQLITE && access(file, F_OK) == 0;
+	return lake_open_catalog(configuration, !is_file, out, err);
+}
 
 /* Of a lake that is there already. */
 static bool check_tables(
@@ -15,7 +28,7 @@ static bool check_tables(
 	struct arena arena = { 0 };
 	struct catalog *catalog = NULL;
 	struct catalog_view view;
-	const bool is_there = lake_open_catalog(configuration, true, &catalog, err) &&
+	const bool is_there = open_catalog_that_is_there(configuration, &catalog, err) &&
 			      catalog_load(catalog, &arena, &view, err);
 	const bool done = is_there ? lake_look_for_place(world, configuration, &view, err)
 				   : err->kind == ERROR_MISSING;
@@ -28,8 +41,8 @@ bool lake_open(struct world *world, const struct configuration *configuration,
 	struct lake_parts *out, struct error *err)
 {
 	*out = (struct lake_parts){ 0 };
-	if (world_make_directories(world, configuration->lake_directory, err) &&
-		check_tables(world, configuration, err) &&
+	if (check_tables(world, configuration, err) &&
+		world_make_directories(world, configuration->lake_directory, err) &&
 		lake_open_store(world, configuration, &out->store, err) &&
 		lake_make_catalog(configuration, &out->catalog, err))
 		return true;
@@ -78,7 +91,7 @@ static bool rename_slot(struct world *world, const struct configuration *configu
 	struct catalog *catalog, struct arena *arena, struct catalog_view *view, struct error *err)
 {
 	struct lake lake = view->lake;
-	if (lake.phase != LAKE_NEW && lake.phase != LAKE_DROPPED)
+	if (lake_may_have_slot(&lake))
 		return true;
 	name_slot(configuration, &lake, arena);
 	if (strcmp(lake.slot_name, view->lake.slot_name) == 0)
@@ -164,8 +177,7 @@ static bool check_slot(
 	const struct configuration *configuration, const struct lake *lake, struct error *err)
 {
 	const char *name = configuration->source_slot;
-	const bool may_have_slot = lake->phase == LAKE_STARTING || lake->phase == LAKE_LIVE;
-	if (!may_have_slot || name == NULL || strcmp(name, lake->slot_name) == 0)
+	if (!lake_may_have_slot(lake) || name == NULL || strcmp(name, lake->slot_name) == 0)
 		return true;
 	error_set(err, ERROR_SETUP,
 		"this lake's replication slot is \"%s\", and source.slot is \"%s\"",

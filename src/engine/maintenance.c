@@ -59,23 +59,6 @@ static bool find_moment(struct maintenance *maintenance, struct error *err)
 
 /* --- what may be looked at --- */
 
-/* The lake's own files would be taken for files of no table. */
-static bool check_apart(const struct configuration *configuration, struct error *err)
-{
-	const char *own[] = { configuration->lake_directory, configuration->log_directory,
-		configuration->lake_cache_directory };
-	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-		if (own[i] == NULL ||
-			!configuration_is_within(own[i], configuration->lake_warehouse))
-			continue;
-		error_set(err, ERROR_SETUP, "\"%s\" lies in the warehouse \"%s\"", own[i],
-			configuration->lake_warehouse);
-		return error_hint(err, "Give the warehouse a place of its own (lake.warehouse): "
-				       "files there that no table names are removed.");
-	}
-	return true;
-}
-
 /* Who only looks may do so where no lake has written yet, but not at another's. */
 static bool check_owner(struct maintenance *maintenance, struct error *err)
 {
@@ -104,6 +87,13 @@ static bool hold(struct maintenance *maintenance, struct error *err)
 	       lake_open_catalog(configuration, false, catalog, err) && catalog_lock(*catalog, err);
 }
 
+static bool open_store(struct maintenance *maintenance, struct error *err)
+{
+	const struct maintenance_options *options = &maintenance->options;
+	return (options->only_looks ? lake_look_store : lake_open_store)(
+		options->world, options->configuration, &maintenance->parts.store, err);
+}
+
 /* First only looked for, so that a wrong --lake makes no directory, nor a wrong warehouse. */
 static bool check_place(const struct maintenance_options *options, struct error *err)
 {
@@ -122,11 +112,10 @@ static bool open_lake(struct maintenance *maintenance, struct error *err)
 {
 	const struct maintenance_options *options = &maintenance->options;
 	const struct configuration *configuration = options->configuration;
-	return check_apart(configuration, err) && check_place(options, err) &&
+	return configuration_check_places(configuration, err) && check_place(options, err) &&
 	       process_look(configuration->lake_directory, &maintenance->activity,
 		       &maintenance->is_running, err) &&
-	       hold(maintenance, err) &&
-	       lake_open_store(options->world, configuration, &maintenance->parts.store, err) &&
+	       hold(maintenance, err) && open_store(maintenance, err) &&
 	       check_owner(maintenance, err) && find_moment(maintenance, err);
 }
 

@@ -292,7 +292,7 @@ static bool take_requests(struct run *run, struct error *err)
 	struct catalog_request *requests;
 	struct catalog_view view;
 	size_t count;
-	bool done = catalog_requests(run->parts.catalog, &arena, &requests, &count, err) &&
+	bool done = catalog_load_requests(run->parts.catalog, &arena, &requests, &count, err) &&
 		    (count == 0 || catalog_load(run->parts.catalog, &arena, &view, err));
 	for (size_t i = 0; done && i < count; i++)
 		take_request(run, &view, &requests[i]);
@@ -511,7 +511,7 @@ static bool prepare_beginning(struct run *run, struct error *err)
 	struct arena arena = { 0 };
 	struct catalog_request *requests;
 	size_t count;
-	bool done = catalog_requests(run->parts.catalog, &arena, &requests, &count, err);
+	bool done = catalog_load_requests(run->parts.catalog, &arena, &requests, &count, err);
 	for (size_t i = 0; done && i < count; i++)
 		publisher_finish_request(run->publisher, requests[i].id);
 	arena_deinit(&arena);
@@ -596,7 +596,7 @@ bool engine_open_process(
 	const struct configuration *configuration, struct process **out, struct error *err)
 {
 	return lake_check_source_is_given(configuration, err) &&
-	       configuration_check_log(configuration, err) &&
+	       configuration_check_places(configuration, err) &&
 	       world_make_directories(world_posix(), configuration->lake_directory, err) &&
 	       process_open(configuration->lake_directory, out, err);
 }

@@ -98,7 +98,9 @@ def assert_stays_paused(lake, name):
             assert "not of this lake" in done.stderr and "Rename it" in done.stderr, done.stderr
             assert lake.table(name)[0] == "paused"
         assert lake.stop() == 0
+        since = len(lake.log())
         lake.start()
+        lake.wait_until(lambda: "capturing" in lake.log()[since:], "it does not start")
 
 
 def test_tables_of_others_in_the_same_catalog_are_left_alone(database, lake):

@@ -183,15 +183,18 @@ def test_a_folder_of_somebody_else_is_left_as_it_is(stack, command, tmp_path):
     assert {(tmp_path / name).read_text() for name in names} == {"kept"}
 
 
-def test_the_volumes_are_those_of_no_other_project(tmp_path):
+def test_the_volumes_are_those_of_no_other_stack(tmp_path):
     """Compose takes the folder's name for the project's, unless it is told one."""
     docker = tmp_path / "docker"
     docker.write_text(f'#!/bin/sh\necho "$COMPOSE_PROJECT_NAME: $*" >>{tmp_path}/asked\n')
     docker.chmod(0o755)
-    output(ROOT / "deploy/containers", "clean", STACK_DIR=str(tmp_path / "stack"),
-           PATH=f"{tmp_path}:{os.environ['PATH']}")
-    asked = (tmp_path / "asked").read_text().splitlines()
-    assert "walberg: compose down --volumes" in asked
+    for name in ["stack", "other", "stack"]:
+        output(ROOT / "deploy/containers", "clean", STACK_DIR=str(tmp_path / name),
+               PATH=f"{tmp_path}:{os.environ['PATH']}")
+    asked = [line.split(": ") for line in (tmp_path / "asked").read_text().splitlines()]
+    projects = [name for name, command in asked if command == "compose down --volumes"]
+    assert projects[0] == projects[2] != projects[1]
+    assert all(re.fullmatch(r"walberg-\d+", name) for name in projects)
 
 
 def test_the_ports_are_the_usual_ones_on_the_loopback_and_can_be_moved(compose):

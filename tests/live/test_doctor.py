@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from support import minio
+from support.place import acting_as
 from support.postgres import Postgres
 from support.project import clean_environment
 from support.walberg import PROGRAM, lsn_number
@@ -63,6 +64,9 @@ def test_before_the_first_run_it_says_what_will_be_captured_and_what_not(databas
     assert mend == 'Run: ALTER TABLE "public"."documents" REPLICA IDENTITY FULL;'
     assert not of(found, "wrong")
     assert not lake.directory.exists()  # it has only looked
+    with acting_as(lake.user):
+        (lake.directory / "warehouse").mkdir(parents=True)
+    assert examine(lake)[1]["store", "probe"][0] == "ok"
 
 
 def test_of_a_running_lake_everything_is_ok(database, walberg):

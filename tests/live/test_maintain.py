@@ -216,24 +216,26 @@ def test_a_wrong_age_or_place_is_told(lake):
     result = lake.call("maintain", "--orphans", "--older-than", "soon")
     assert result.returncode == 2 and "is not a duration" in result.stderr
     result = lake.call("maintain", "--orphans", "--set", f"lake.warehouse={lake.directory}")
-    assert result.returncode == 1 and "lies in the warehouse" in result.stderr
+    assert result.returncode == 1 and "lies in lake.warehouse" in result.stderr
     assert "hint:" in result.stderr
 
 
 def test_a_dry_run_needs_no_right_to_write(lake):
     lake.stop()
     left = put(lake, "public/t/data/left.parquet")
+    begun = warehouse(lake) / put(lake, ".tmp/begun")
     folders = [warehouse(lake), *(path for path in warehouse(lake).rglob("*") if path.is_dir())]
     for folder in folders:
         folder.chmod(0o555)
     try:
-        assert paths(maintain(lake, "--dry-run")) == {left}
+        assert paths(maintain(lake, "--dry-run")) == {left} and begun.exists()
         result = lake.call("maintain", "--orphans")
         assert result.returncode == 1 and "Permission denied" in result.stderr
     finally:
         for folder in folders:
             folder.chmod(0o755)
-    assert paths(maintain(lake)) == {left}
+    assert paths(maintain(lake, "--dry-run")) == {left} and begun.exists()
+    assert paths(maintain(lake)) == {left} and not begun.exists()
 
 
 def test_what_is_found_is_shown_to_people(lake):

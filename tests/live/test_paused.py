@@ -5,10 +5,11 @@ import concurrent.futures
 
 import pytest
 
-from conftest import BOTH
+from conftest import BOTH, BOTH_IF_LONG
 from support.compare import assert_equal, lake_rows
 
-pytestmark = pytest.mark.parametrize("kind", BOTH, indirect=True)
+both = pytest.mark.parametrize("kind", BOTH, indirect=True)
+both_if_long = pytest.mark.parametrize("kind", BOTH_IF_LONG, indirect=True)
 
 TYPES = ["point", "int[]", "money", "interval", "timetz", "inet", "bit(3)", "xml", "int4range",
          "numeric", "numeric(39, 2)", "tsvector", "positive",
@@ -53,6 +54,7 @@ def bring_back(lake, database, *names):
     assert_equal(database, lake, *names)
 
 
+@both
 def test_types_that_are_not_captured(database, walberg):
     database.sql("CREATE DOMAIN positive AS int CHECK (value > 0);"
                  " CREATE TYPE pair AS (a int, b int)")
@@ -77,6 +79,7 @@ def test_types_that_are_not_captured(database, walberg):
     assert lake.stop() == 0
 
 
+@both
 def test_values_that_do_not_fit_in_the_initial_rows(database, walberg):
     names = []
     for index, (kind, value, _, _) in enumerate(VALUES):
@@ -97,6 +100,7 @@ def test_values_that_do_not_fit_in_the_initial_rows(database, walberg):
     assert lake.stop() == 0
 
 
+@both
 def test_values_that_do_not_fit_in_a_change(database, walberg):
     names = []
     for index, (kind, _, _, good) in enumerate(VALUES):
@@ -123,6 +127,7 @@ def test_values_that_do_not_fit_in_a_change(database, walberg):
     assert lake.stop() == 0
 
 
+@both
 def test_a_bad_value_that_is_gone_before_its_commit_is_still_never_written(database, walberg):
     database.sql("CREATE TABLE t (id int PRIMARY KEY, d date)")
     lake = walberg()
@@ -137,6 +142,7 @@ def test_a_bad_value_that_is_gone_before_its_commit_is_still_never_written(datab
     assert lake.stop() == 0
 
 
+@both
 def test_a_value_stored_out_of_line_that_did_not_change(database, walberg):
     database.sql("""
         CREATE TABLE wide (k text, n int, big text, PRIMARY KEY (k));
@@ -191,6 +197,7 @@ HARMLESS = [
 ]
 
 
+@both_if_long
 @pytest.mark.parametrize("is_seen_at_the_start", [False, True])
 def test_definitions_that_change(database, walberg, is_seen_at_the_start):
     """Seen by the next change of the table, by a look at the source, or at the next start."""
@@ -222,6 +229,7 @@ def test_definitions_that_change(database, walberg, is_seen_at_the_start):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_definitions_that_do_not_matter(database, walberg):
     """One after another on one table, with a start between each two."""
     database.sql("CREATE TABLE t (id int PRIMARY KEY, a int, b text)")
@@ -243,6 +251,7 @@ def test_definitions_that_do_not_matter(database, walberg):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_tables_that_are_dropped_renamed_and_made_again(database, walberg):
     for name in ["gone", "again", "renamed", "moved"]:
         database.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, a int)")
@@ -274,6 +283,7 @@ def test_tables_that_are_dropped_renamed_and_made_again(database, walberg):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_replica_identity_index(database, walberg):
     database.sql("""
         CREATE TABLE t (id int PRIMARY KEY, a int UNIQUE NOT NULL);
@@ -292,6 +302,7 @@ def test_replica_identity_index(database, walberg):
     assert lake.stop() == 0
 
 
+@both_if_long
 def test_the_users_own_changes_never_fail_on_a_table_without_a_key(database, walberg):
     database.sql("CREATE TABLE plain (a int); INSERT INTO plain VALUES (1)")
     database.sql("CREATE TABLE losing (id int PRIMARY KEY); INSERT INTO losing VALUES (1)")
