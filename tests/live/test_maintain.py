@@ -178,8 +178,9 @@ def test_in_a_loop_under_load_all_that_a_version_names_stays(database, lake):
     lake.stop()
     make_all_old(lake)
     left = put(lake, "public/elsewhere/data/left.parquet")
-    lake.start()
-    lake.wait_live()
+    since = len(lake.log())
+    lake.start()  # before maintain, which holds a lake that no process has
+    lake.wait_until(lambda: "capturing" in lake.log()[since:], "it does not start")
     removed = []
     with concurrent.futures.ThreadPoolExecutor() as pool:
         again = pool.submit(lambda: [lake.command("snapshot", "public.t") for _ in range(2)])
