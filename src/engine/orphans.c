@@ -26,14 +26,6 @@ static bool add_table(struct path_set *named, struct store *store,
 	return true;
 }
 
-/* The metadata file before this one, which another engine may still want to look at. */
-static void add_location(struct path_set *named, struct store *store, const char *uri)
-{
-	const char *path = store_path(store, uri);
-	if (path != NULL)
-		path_set_add(named, &path, 1);
-}
-
 /* Pointers first: what is named no more when they are read waits for removal by then. */
 static bool find_named(struct path_set *named, struct store *store, struct catalog *catalog,
 	struct arena *arena, struct error *err)
@@ -43,8 +35,7 @@ static bool find_named(struct path_set *named, struct store *store, struct catal
 	if (!catalog_pointers(catalog, arena, &pointers, &count, err))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		add_location(named, store, pointers[i].metadata_location);
-		add_location(named, store, pointers[i].previous_location);
+		path_set_add_pointer(named, store, &pointers[i]);
 		if (!pointers[i].is_view && !add_table(named, store, &pointers[i], arena, err))
 			return false;
 	}

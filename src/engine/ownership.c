@@ -150,19 +150,19 @@ static bool is_metadata(const char *path)
 	return strstr(path, ".metadata.json") != NULL;
 }
 
-static bool known_folders(struct store *store, struct catalog *catalog, struct arena *arena,
-	struct path_set *out, struct error *err)
-{
-	struct catalog_pointer *pointers;
+struct pointers {
 	size_t count;
-	if (!catalog_pointers(catalog, arena, &pointers, &count, err))
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		const char *path = store_path(store, pointers[i].metadata_location);
+	struct catalog_pointer *items;
+};
+
+static void add_folders(const struct store *store, const struct pointers *pointers,
+	struct arena *arena, struct path_set *out)
+{
+	for (size_t i = 0; i < pointers->count; i++) {
+		const char *path = store_path(store, pointers->items[i].metadata_location);
 		const char *folder = path != NULL ? directory_of(path, arena) : NULL;
 		path_set_add(out, &folder, folder != NULL);
 	}
-	return true;
 }
 
 static bool check_not_of_lake(struct store *store, const struct catalog_pointer *pointer,
@@ -180,16 +180,15 @@ static bool check_not_of_lake(struct store *store, const struct catalog_pointer 
 }
 
 /* Another lake of this database writes, and waits to remove, what no table of it names. */
-static bool check_no_other_lake(struct store *store, struct catalog *catalog, const char *lake_id,
-	struct path_set *here, struct arena *arena, struct error *err)
+static bool check_no_other_lake(struct store *store, const struct pointers *pointers,
+	const char *lake_id, struct path_set *here, struct arena *arena, struct error *err)
 {
-	struct catalog_pointer *pointers;
-	size_t count;
-	bool done = catalog_pointers(catalog, arena, &pointers, &count, err);
-	for (size_t i = 0; done && i < count; i++) {
-		const char *path = store_path(store, pointers[i].metadata_location);
-		if (path != NULL && !pointers[i].is_view && path_set_has(here, path))
-			done = check_not_of_lake(store, &pointers[i], lake_id, arena, err);
+	bool done = true;
+	for (size_t i = 0; done && i < pointers->count; i++) {
+		const struct catalog_pointer *pointer = &pointers->items[i];
+		const char *path = store_path(store, pointer->metadata_location);
+		if (path != NULL && !pointer->is_view && path_set_has(here, path))
+			done = check_not_of_lake(store, pointer, lake_id, arena, err);
 	}
 	return done;
 }
@@ -199,10 +198,12 @@ static bool check_no_unknown_table(struct store *store, struct catalog *catalog,
 	const char *lake_id, struct arena *arena, struct error *err)
 {
 	struct path_set known = { 0 }, here = { 0 };
+	struct pointers pointers = { 0 };
 	struct object_info *objects;
 	size_t count;
 	bool done = store_list(store, "", arena, &objects, &count, err) &&
-		    known_folders(store, catalog, arena, &known, err);
+		    catalog_pointers(catalog, arena, &pointers.items, &pointers.count, err);
+	add_folders(store, &pointers, arena, &known);
 	count = done ? ownership_leave_out(objects, count, arena) : 0;
 	for (size_t i = 0; done && i < count; i++) {
 		path_set_add(&here, &objects[i].path, 1);
@@ -216,7 +217,7 @@ static bool check_no_unknown_table(struct store *store, struct catalog *catalog,
 				       "table's files: what no table of the catalog names is "
 				       "removed there.");
 	}
-	done = done && check_no_other_lake(store, catalog, lake_id, &here, arena, err);
+	done = done && check_no_other_lake(store, &pointers, lake_id, &here, arena, err);
 	path_set_deinit(&here);
 	path_set_deinit(&known);
 	return done;

@@ -48,3 +48,16 @@ bool path_set_add_removals(
 		path_set_add(set, &removals[i].path, 1);
 	return true;
 }
+
+static void add_location(struct path_set *set, const struct store *store, const char *uri)
+{
+	const char *path = store_path(store, uri);
+	path_set_add(set, &path, path != NULL);
+}
+
+void path_set_add_pointer(
+	struct path_set *set, const struct store *store, const struct catalog_pointer *pointer)
+{
+	add_location(set, store, pointer->metadata_location);
+	add_location(set, store, pointer->previous_location);
+}

@@ -7,6 +7,7 @@
 #define ENGINE_PATH_SET_H
 
 #include "catalog/catalog.h"
+#include "store/store.h"
 
 struct path_set {
 	size_t count;
@@ -22,5 +23,9 @@ void path_set_deinit(struct path_set *set);
 /* All that wait for removal, in the arena. */
 bool path_set_add_removals(struct path_set *set, struct catalog *catalog, struct arena *arena,
 	struct error *err) MUST_CHECK;
+
+/* Its metadata file, and the one before, which another engine may still want to look at. */
+void path_set_add_pointer(
+	struct path_set *set, const struct store *store, const struct catalog_pointer *pointer);
 
 #endif

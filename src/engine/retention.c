@@ -80,12 +80,6 @@ static void add_unread(struct others *others, const struct publisher *publisher,
 		LOG_TEXT("reason", why->text));
 }
 
-static void add_location(struct path_set *set, const struct store *store, const char *uri)
-{
-	const char *path = store_path(store, uri);
-	path_set_add(set, &path, path != NULL);
-}
-
 static bool add_pointer(struct others *others, const struct publisher *publisher,
 	const struct catalog_pointer *pointer, struct error *err)
 {
@@ -93,8 +87,7 @@ static bool add_pointer(struct others *others, const struct publisher *publisher
 	const char **paths;
 	size_t count;
 	bool is_here;
-	add_location(&others->named, store, pointer->metadata_location);
-	add_location(&others->named, store, pointer->previous_location);
+	path_set_add_pointer(&others->named, store, pointer);
 	if (pointer->is_view || is_open_at(publisher, pointer->metadata_location))
 		return true;
 	if (table_find_named(store, pointer->metadata_location, &others->arena, &paths, &count,
@@ -236,11 +229,8 @@ static bool leave_out_pointers(struct publisher *publisher, const struct removal
 	size_t pointer_count;
 	if (!catalog_pointers(publisher->options.catalog, arena, &pointers, &pointer_count, err))
 		return false;
-	for (size_t i = 0; i < pointer_count; i++) {
-		const struct store *store = publisher->options.store;
-		add_location(&pointed, store, pointers[i].metadata_location);
-		add_location(&pointed, store, pointers[i].previous_location);
-	}
+	for (size_t i = 0; i < pointer_count; i++)
+		path_set_add_pointer(&pointed, publisher->options.store, &pointers[i]);
 	*path_count = 0;
 	for (size_t i = 0; i < count; i++)
 		if (!path_set_has(&pointed, due[i].path))
